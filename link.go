@@ -1,0 +1,250 @@
+package lupine
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Backoff is how long a Link waits after failed dials: Base, then longer by
+// Factor each time up to Max, each plus or minus Jitter of itself.
+type Backoff struct {
+	Base   time.Duration // zero means 100 ms
+	Max    time.Duration // zero means 20 s
+	Factor float64       // zero means 1.6
+	Jitter float64       // zero means 0.2; negative means none
+}
+
+// DefaultDialTimeout bounds one dial with its handshakes.
+const DefaultDialTimeout = 20 * time.Second
+
+// Delay returns how long to wait after the nth failure in a row, from 1; random
+// is in [0, 1).
+func (b Backoff) Delay(n int, random float64) time.Duration {
+	base, top, factor, jitter := b.Base, b.Max, b.Factor, b.Jitter
+	if base <= 0 {
+		base = 100 * time.Millisecond
+	}
+	if top <= 0 {
+		top = 20 * time.Second
+	}
+	if factor <= 1 {
+		factor = 1.6
+	}
+	if jitter == 0 {
+		jitter = 0.2
+	}
+	d := float64(base)
+	for ; n > 1 && d < float64(top); n-- {
+		d *= factor
+	}
+	d = min(d, float64(top))
+	if jitter > 0 {
+		d *= 1 + jitter*(2*random-1)
+	}
+	return time.Duration(d)
+}
+
+// LinkState is what a Link is doing.
+type LinkState uint8
+
+// The states of a Link.
+const (
+	Idle       LinkState = iota // no session, and none being made
+	Connecting                  // a first session is being made
+	Ready                       // it has a session
+	Failing                     // the last dial failed, and the next may not start yet
+)
+
+// String returns "idle", "connecting", "ready" or "failing".
+func (s LinkState) String() string {
+	return [...]string{"idle", "connecting", "ready", "failing"}[s&3]
+}
+
+// Link is one endpoint of a Conn and the sessions to it: what a Picker chooses
+// among. All methods are safe for concurrent use and never block.
+type Link struct {
+	conn     *Conn
+	wire     Wire
+	info     WireInfo
+	endpoint Endpoint
+	state    atomic.Uint32
+	sessions atomic.Pointer[[]Session] // replaced, never changed
+	next     atomic.Uint32             // which session waits for the next call, when all are full
+
+	mu      sync.Mutex
+	dialing bool
+	closed  bool
+	fails   int
+	err     error
+	timer   *time.Timer
+}
+
+// Endpoint returns where the link leads.
+func (l *Link) Endpoint() Endpoint { return l.endpoint }
+
+// State returns what the link is doing.
+func (l *Link) State() LinkState { return LinkState(l.state.Load()) }
+
+// Err returns why the last dial failed or the last session broke, or nil.
+func (l *Link) Err() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.err
+}
+
+// Connect starts making a session if the link is Idle.
+func (l *Link) Connect() {
+	l.mu.Lock()
+	if l.State() != Idle || l.closed {
+		l.mu.Unlock()
+		return
+	}
+	l.state.Store(uint32(Connecting))
+	l.dial()
+	l.mu.Unlock()
+}
+
+// dial starts a dial. l.mu is held.
+func (l *Link) dial() {
+	if l.dialing || l.closed {
+		return
+	}
+	l.dialing = true
+	go l.connect()
+}
+
+func (l *Link) connect() {
+	ctx, cancel := context.WithTimeout(l.conn.ctx, l.conn.config.DialTimeout)
+	defer cancel()
+	var session Session
+	var early error // the session went down before we had it
+	up := make(chan struct{})
+	config := &l.conn.config
+	session, err := l.wire.Dial(ctx, l.endpoint, SessionOptions{
+		Down: func(err error) {
+			// Wires call this from their own goroutines; wait until session is set.
+			go func() {
+				<-up
+				l.lost(session, err)
+			}()
+		},
+		Server:    config.Server,
+		UserAgent: config.UserAgent,
+		Log:       config.Log,
+	})
+	l.mu.Lock()
+	l.dialing = false
+	switch {
+	case err != nil:
+		l.failed(err)
+	case l.closed:
+		early = errors.New("the Conn was closed")
+	default:
+		l.fails, l.err = 0, nil
+		have := l.list()
+		now := append(slices.Clip(slices.Clone(have)), session)
+		l.sessions.Store(&now)
+		l.state.Store(uint32(Ready))
+	}
+	l.mu.Unlock()
+	close(up)
+	if early != nil {
+		session.Close()
+		return
+	}
+	l.conn.linkChanged()
+}
+
+// failed notes a failed dial. l.mu is held.
+func (l *Link) failed(err error) {
+	l.err = err
+	if len(l.list()) > 0 || l.closed {
+		return // a further session was asked for; those there are still serve
+	}
+	l.fails++
+	l.state.Store(uint32(Failing))
+	delay := l.conn.config.Backoff.Delay(l.fails, rand.Float64())
+	l.timer = time.AfterFunc(delay, func() {
+		if l.state.CompareAndSwap(uint32(Failing), uint32(Idle)) {
+			l.conn.linkChanged()
+		}
+	})
+}
+
+// lost forgets a session that takes no more calls.
+func (l *Link) lost(s Session, err error) {
+	l.mu.Lock()
+	have := l.list()
+	i := slices.Index(have, s)
+	if i < 0 {
+		l.mu.Unlock()
+		return
+	}
+	left := slices.Delete(slices.Clone(have), i, i+1)
+	l.sessions.Store(&left)
+	if len(left) == 0 {
+		l.err = err
+		if l.dialing {
+			l.state.Store(uint32(Connecting))
+		} else {
+			l.state.Store(uint32(Idle))
+		}
+	}
+	l.mu.Unlock()
+	l.conn.linkChanged()
+}
+
+func (l *Link) list() []Session {
+	if p := l.sessions.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// session returns a session for one call, preferring one where it starts at
+// once, or nil if there is none. When all are full it asks for another.
+func (l *Link) session() Session {
+	have := l.list()
+	for _, s := range have {
+		if s.Ready() {
+			return s
+		}
+	}
+	if len(have) == 0 {
+		return nil
+	}
+	if len(have) < l.conn.config.MaxSessions {
+		l.mu.Lock()
+		l.dial()
+		l.mu.Unlock()
+	}
+	return have[int(l.next.Add(1))%len(have)]
+}
+
+// close ends the link's sessions, after draining them within ctx unless it is
+// nil.
+func (l *Link) close(ctx context.Context) error {
+	l.mu.Lock()
+	l.closed = true
+	if l.timer != nil {
+		l.timer.Stop()
+	}
+	have := l.list()
+	l.sessions.Store(nil)
+	l.mu.Unlock()
+	var first error
+	for _, s := range have {
+		if ctx != nil {
+			if err := s.Drain(ctx); err != nil && first == nil {
+				first = err
+			}
+		}
+		s.Close()
+	}
+	return first
+}
