@@ -25,8 +25,8 @@ const (
 	DefaultEndpoints = 1000             // addresses kept of one answer
 )
 
-// UnixNetwork is the attribute of endpoints whose Addr is the path of a unix
-// socket: Attributes["network"] is "unix".
+// An endpoint whose Addr is the path of a unix socket has
+// Attributes[NetworkAttribute] == UnixNetwork.
 const (
 	NetworkAttribute = "network"
 	UnixNetwork      = "unix"
