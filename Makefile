@@ -1,0 +1,29 @@
+# Everything here needs Go alone unless it says otherwise.
+.DEFAULT_GOAL := help
+
+help: ## say what there is
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: ## compile, serve and call the example over every wire
+	go run ./cmd/lupine demo
+
+test: ## the tests of every module
+	go test work
+
+race: ## the tests under the race detector
+	go test -race work
+
+generate: ## write all generated code again
+	go generate ./... ./compiler/...
+
+lint: ## vet and staticcheck
+	go vet work
+	for dir in $$(go list -m -f '{{.Dir}}'); do (cd $$dir && GOWORK=off go tool -modfile=$(CURDIR)/tools/go.mod staticcheck ./...) || exit 1; done
+
+fuzz: ## every fuzz target for a minute each
+	.ci/fuzz 60s
+
+ci: ## what CI runs; installs Debian packages
+	.ci/run
+
+.PHONY: help demo test race generate lint fuzz ci
