@@ -1,0 +1,285 @@
+package compiler
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/bufbuild/protocompile/experimental/fdp"
+	"github.com/bufbuild/protocompile/experimental/incremental"
+	"github.com/bufbuild/protocompile/experimental/incremental/queries"
+	"github.com/bufbuild/protocompile/experimental/ir"
+	"github.com/bufbuild/protocompile/experimental/report"
+	"github.com/bufbuild/protocompile/experimental/report/rtags"
+	"github.com/bufbuild/protocompile/experimental/source"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+	"google.golang.org/protobuf/types/descriptorpb"
+	"google.golang.org/protobuf/types/dynamicpb"
+)
+
+// maxEdition is the newest edition whose generated code is promised to work
+// with the runtime that users have.
+const maxEdition = descriptorpb.Edition_EDITION_2024
+
+// Linked is a set of .proto files that were parsed, checked and linked.
+type Linked struct {
+	// Inputs are the import names of the files that were asked for, in order.
+	Inputs []string
+	// Set holds the inputs and everything they import, imports first, with the
+	// positions and comments of their sources.
+	Set *descriptorpb.FileDescriptorSet
+	// Files are the same, linked, with options resolved.
+	Files *protoregistry.Files
+	// Warnings stop nothing. They are few: unused imports.
+	Warnings []Diagnostic
+
+	sources *sources
+}
+
+// Link reads cfg.Files and everything they import, and checks and links them.
+// It generates nothing and writes nothing. Whatever is wrong with a source
+// comes back as Errors.
+func Link(ctx context.Context, cfg Config) (*Linked, error) {
+	if len(cfg.Files) == 0 {
+		return nil, errors.New("no .proto files given")
+	}
+	dirs, byName, names, errs := nameInputs(cfg.Files, cfg.ImportPaths, cfg.Resolver)
+	if len(errs) > 0 {
+		return nil, errs.sorted()
+	}
+	src := &sources{resolver: cfg.Resolver, dirs: dirs, byName: byName, found: map[string]opened{}}
+	for _, name := range names {
+		if _, err := src.Open(name); err != nil {
+			if len(src.faults) == 0 {
+				errs = append(errs, atStart(src.path(name), err.Error()))
+			}
+		}
+	}
+	if errs = append(errs, src.faults...); len(errs) > 0 {
+		return nil, errs.sorted()
+	}
+	set, rep, err := runFrontEnd(ctx, src, names)
+	if err != nil {
+		return nil, frontEndFailed(ctx, src, names, err)
+	}
+	if len(src.faults) > 0 {
+		return nil, src.faults.sorted()
+	}
+	l := &Linked{Inputs: names, sources: src}
+	errs = l.collect(rep)
+	if len(errs) > 0 {
+		return nil, errs.sorted()
+	}
+	if set == nil {
+		return nil, Errors{atStart(src.path(names[0]), "the front end gave no result")}
+	}
+	if errs := l.resolve(set); len(errs) > 0 {
+		return nil, errs.sorted()
+	}
+	if errs := l.checkEditions(); len(errs) > 0 {
+		return nil, errs.sorted()
+	}
+	return l, nil
+}
+
+// runFrontEnd parses, lowers and links. A panic of the front end is an error.
+func runFrontEnd(ctx context.Context, src *sources, names []string) (set *descriptorpb.FileDescriptorSet, rep *report.Report, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			set, rep, err = nil, nil, fmt.Errorf("front end panicked: %v", p)
+		}
+	}()
+	var options fdp.Options
+	query := queries.FDS{
+		Opener:    src,
+		Session:   new(ir.Session),
+		Workspace: source.NewWorkspace(names...),
+		Options:   *options.Apply(fdp.IncludeSourceCodeInfo(true)),
+	}
+	results, rep, err := incremental.Run(ctx, incremental.New(), query)
+	if err != nil {
+		return nil, nil, err
+	}
+	if fatal := results[0].Fatal; fatal != nil && len(rep.Diagnostics) == 0 {
+		return nil, nil, fatal
+	}
+	return results[0].Value, rep, nil
+}
+
+// frontEndFailed makes an error with a position of one that has none.
+func frontEndFailed(ctx context.Context, src *sources, names []string, err error) error {
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	message := strings.SplitN(err.Error(), "\n", 2)[0]
+	if p := (*incremental.ErrPanic)(nil); errors.As(err, &p) {
+		message = fmt.Sprint(p.Panic)
+	}
+	return Errors{atStart(src.path(names[0]), "the front end failed on this file or one that it imports: "+message,
+		"this is a bug in Lupine or in protocompile; please report it with the file")}
+}
+
+// collect turns the front end's report into diagnostics: errors are returned,
+// warnings worth showing are kept in l.
+func (l *Linked) collect(rep *report.Report) Errors {
+	var errs Errors
+	related := relatedPlaces(rep)
+	for i := range rep.Diagnostics {
+		d := &rep.Diagnostics[i]
+		isError := d.Level() == report.Error || d.Level() == report.ICE
+		if !isError && !d.Is(rtags.UnusedImport) {
+			continue // style; not ours to judge
+		}
+		out := l.place(d)
+		out.Message = l.wording(d)
+		out.Notes = append(out.Notes, related[i]...)
+		out.Notes = append(out.Notes, d.Notes()...)
+		out.Notes = append(out.Notes, d.Help()...)
+		switch {
+		case isError:
+			errs = append(errs, out)
+		case l.isInput(out.File):
+			out.Warning = true
+			l.Warnings = append(l.Warnings, out)
+		}
+	}
+	return errs
+}
+
+// place finds a position for d; every diagnostic gets one.
+func (l *Linked) place(d *report.Diagnostic) Diagnostic {
+	if span := d.Primary(); span.File != nil {
+		return at(Source{Path: span.Path(), Text: span.File.Text()}, span.Start, span.End, "")
+	}
+	for _, name := range l.Inputs {
+		if src, ok := l.sources.text(name); ok && (d.File() == "" || d.File() == src.Path || d.File() == name) {
+			return at(src, 0, 0, "")
+		}
+	}
+	return atStart(d.File(), "")
+}
+
+// wording improves messages that leave out the name of what they are about.
+func (l *Linked) wording(d *report.Diagnostic) string {
+	message := strings.Join(strings.Fields(d.Message()), " ")
+	if strings.HasPrefix(message, "imported file does not exist") {
+		if _, rest, ok := strings.Cut(d.Primary().Text(), `"`); ok {
+			name, _, _ := strings.Cut(rest, `"`)
+			return fmt.Sprintf("imported file %q does not exist below %s", name, strings.Join(l.sources.dirs, ", "))
+		}
+	}
+	if message == "" {
+		return "invalid input"
+	}
+	return message
+}
+
+func (l *Linked) isInput(path string) bool {
+	for _, name := range l.Inputs {
+		if l.sources.path(name) == path {
+			return true
+		}
+	}
+	return false
+}
+
+// relatedPlaces renders the further places of each diagnostic, such as where a
+// name was first declared. The report offers them only in its message form.
+func relatedPlaces(rep *report.Report) map[int][]string {
+	out := map[int][]string{}
+	m := rep.ToProto().ProtoReflect()
+	fields := m.Descriptor().Fields()
+	fFiles, fDiags := fields.ByName("files"), fields.ByName("diagnostics")
+	if fFiles == nil || fDiags == nil {
+		return out
+	}
+	files, diags := m.Get(fFiles).List(), m.Get(fDiags).List()
+	get := func(m protoreflect.Message, name protoreflect.Name) protoreflect.Value {
+		return m.Get(m.Descriptor().Fields().ByName(name))
+	}
+	for i := range diags.Len() {
+		annotations := get(diags.Get(i).Message(), "annotations").List()
+		for j := range annotations.Len() {
+			a := annotations.Get(j).Message()
+			text := get(a, "message").String()
+			if text == "" {
+				continue
+			}
+			if get(a, "primary").Bool() {
+				out[i] = append(out[i], text)
+				continue
+			}
+			f := files.Get(int(get(a, "file").Uint())).Message()
+			src := Source{Path: get(f, "path").String(), Text: string(get(f, "text").Bytes())}
+			d := at(src, int(get(a, "start").Uint()), int(get(a, "end").Uint()), "")
+			out[i] = append(out[i], fmt.Sprintf("%s:%d:%d: %s", d.File, d.Line, d.Column, text))
+		}
+	}
+	return out
+}
+
+// resolve links the set a second time through google.golang.org/protobuf, which
+// checks what its runtime would refuse, and makes known the extensions that
+// options use: the front end leaves those as unknown fields.
+func (l *Linked) resolve(set *descriptorpb.FileDescriptorSet) Errors {
+	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(set)
+	if err != nil {
+		return Errors{atStart(l.sources.path(l.Inputs[0]), "cannot marshal descriptors: "+err.Error())}
+	}
+	var first descriptorpb.FileDescriptorSet
+	if err := proto.Unmarshal(raw, &first); err != nil {
+		return Errors{atStart(l.sources.path(l.Inputs[0]), "cannot read descriptors back: "+err.Error())}
+	}
+	files, errs := l.register(&first)
+	if len(errs) > 0 {
+		return errs
+	}
+	l.Set = new(descriptorpb.FileDescriptorSet)
+	if err := (proto.UnmarshalOptions{Resolver: extensionsOf(files)}).Unmarshal(raw, l.Set); err != nil {
+		return Errors{atStart(l.sources.path(l.Inputs[0]), "cannot resolve options: "+err.Error())}
+	}
+	l.Files, errs = l.register(l.Set)
+	return errs
+}
+
+func (l *Linked) register(set *descriptorpb.FileDescriptorSet) (*protoregistry.Files, Errors) {
+	files := new(protoregistry.Files)
+	for _, fd := range set.File {
+		linked, err := protodesc.NewFile(fd, files)
+		if err == nil {
+			err = files.RegisterFile(linked)
+		}
+		if err != nil {
+			src, _ := l.sources.text(fd.GetName())
+			return nil, Errors{at(src, 0, 0, strings.TrimPrefix(err.Error(), "proto: "))}
+		}
+	}
+	return files, nil
+}
+
+// extensionsOf is a resolver of the extensions that files declare, with the
+// generated types of this program where it has them.
+func extensionsOf(files *protoregistry.Files) *dynamicpb.Types {
+	return dynamicpb.NewTypes(files)
+}
+
+// checkEditions refuses editions that the front end knows but whose generated
+// code would need a newer runtime than is released.
+func (l *Linked) checkEditions() Errors {
+	var errs Errors
+	for _, fd := range l.Set.File {
+		if fd.GetSyntax() != "editions" || fd.GetEdition() <= maxEdition {
+			continue
+		}
+		name := strings.TrimPrefix(fd.GetEdition().String(), "EDITION_")
+		src, _ := l.sources.text(fd.GetName())
+		start := max(0, strings.Index(src.Text, `"`+name+`"`))
+		errs = append(errs, at(src, start, start+len(name)+2, fmt.Sprintf("edition %q is not supported", name),
+			"the newest supported edition is 2024"))
+	}
+	return errs
+}

@@ -1,0 +1,3 @@
+// Package testpb is the service that the tests of every wire call: an echo in
+// all four kinds, and messages with a field of every type.
+package testpb
