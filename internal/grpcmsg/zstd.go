@@ -50,7 +50,9 @@ var theZstd = &zstdCompressor{
 func Zstd() Compressor { return theZstd }
 
 func newZstdEncoder() *zstd.Encoder {
-	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithLowerEncoderMem(true))
+	e, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest),
+		zstd.WithAllLitEntropyCompression(true), // else text without repeats is stored as it is
+		zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		panic("grpcmsg: " + err.Error()) // the options are constants
 	}
