@@ -1,0 +1,288 @@
+package protobuf
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"slices"
+	"unsafe"
+)
+
+// run counts the values from i on that follow each other under the same tag,
+// whole ones only, the first (whose tag has been read) included. It stops at
+// most.
+func run(b []byte, i int, tag uint64, most int) int {
+	n := 0
+	for n < most {
+		size, at := length(b, i)
+		if at < 0 {
+			break
+		}
+		n++
+		t, next := Tag(b, at+size)
+		if next < 0 || t != tag {
+			break
+		}
+		i = next
+	}
+	return max(n, 1)
+}
+
+// ReadMessages reads an element of a repeated message field and those that
+// follow it directly, and allocates them together.
+func ReadMessages[T any, P interface {
+	*T
+	Message
+}](d *Decoder, list *[]*T, b []byte, i int, tag uint64) int {
+	var zero T
+	n := run(b, i, tag, max(1, maxSlab/max(1, int(unsafe.Sizeof(zero)))))
+	slab := make([]T, n)
+	s := slices.Grow(*list, n)
+	for k := range slab {
+		if k > 0 {
+			_, i = Tag(b, i)
+		}
+		s = append(s, &slab[k])
+		if i = d.Message(P(&slab[k]), b, i); i < 0 {
+			break
+		}
+	}
+	*list = s
+	return i
+}
+
+// ReadGroups reads an element of a repeated group.
+func ReadGroups[T any, P interface {
+	*T
+	Message
+}](d *Decoder, list *[]*T, b []byte, i int, end uint64) int {
+	m := new(T)
+	*list = append(*list, m)
+	return d.Group(P(m), b, i, end)
+}
+
+// ReadStrings reads an element of a repeated string field and those that
+// follow it directly.
+func (d *Decoder) ReadStrings(list *[]string, b []byte, i int, tag uint64) int {
+	return readRun(d, list, b, i, tag, (*Decoder).ReadString)
+}
+
+// ReadRawStrings is ReadStrings for strings that are not checked.
+func (d *Decoder) ReadRawStrings(list *[]string, b []byte, i int, tag uint64) int {
+	return readRun(d, list, b, i, tag, (*Decoder).ReadRawString)
+}
+
+// ReadByteses is ReadStrings for byte fields.
+func (d *Decoder) ReadByteses(list *[][]byte, b []byte, i int, tag uint64) int {
+	return readRun(d, list, b, i, tag, (*Decoder).ReadBytes)
+}
+
+func readRun[T any](d *Decoder, list *[]T, b []byte, i int, tag uint64, read func(*Decoder, *T, []byte, int) int) int {
+	n := run(b, i, tag, len(b))
+	s := slices.Grow(*list, n)
+	for k := range n {
+		if k > 0 {
+			_, i = Tag(b, i)
+		}
+		s = append(s, *new(T))
+		if i = read(d, &s[len(s)-1], b, i); i < 0 {
+			break
+		}
+	}
+	*list = s
+	return i
+}
+
+// countVarints returns how many varints b holds: bytes whose top bit is clear.
+func countVarints(b []byte) int {
+	n := 0
+	for len(b) >= 8 {
+		n += bits.OnesCount64(^binary.LittleEndian.Uint64(b) & 0x8080808080808080)
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c < 0x80 {
+			n++
+		}
+	}
+	return n
+}
+
+// unspread undoes spread: it joins the seven-bit groups of a varint of at most
+// eight bytes, whose top bits have been cleared.
+func unspread(w uint64) uint64 {
+	w = w&0x007f007f007f007f | w&0x7f007f007f007f00>>1
+	w = w&0x00003fff00003fff | w&0x3fff00003fff0000>>2
+	return w&0x000000000fffffff | w&0x0fffffff00000000>>4
+}
+
+// ReadPackedVarint reads a packed list and appends it.
+func ReadPackedVarint[T Integer](list *[]T, b []byte, i int) int {
+	n, i := length(b, i)
+	if i < 0 {
+		return i
+	}
+	b = b[i : i+n]
+	count := countVarints(b)
+	s := slices.Grow(*list, count)
+	if count == n {
+		for _, c := range b {
+			s = append(s, T(c))
+		}
+		*list = s
+		return i + n
+	}
+	s, code := appendPacked(s, b, count)
+	*list = s
+	if code < 0 {
+		return code
+	}
+	return i + n
+}
+
+// appendPacked appends the count varints in b to s, which has room for them.
+// Where widths vary it takes eight bytes at a time instead of branching on
+// each.
+func appendPacked[T Integer](s []T, b []byte, count int) ([]T, int) {
+	at := len(s)
+	out := s[at : at+count]
+	i, k := 0, 0
+	for ; k < count && i+8 <= len(b); k++ {
+		w := binary.LittleEndian.Uint64(b[i:])
+		if w&0x80 == 0 {
+			out[k] = T(w & 0x7f)
+			i++
+			continue
+		}
+		stop := ^w & 0x8080808080808080
+		if stop == 0 { // nine bytes or ten
+			v, next := varint(b, i)
+			if next < 0 {
+				return s, next
+			}
+			out[k], i = T(v), next
+			continue
+		}
+		i += bits.TrailingZeros64(stop)>>3 + 1
+		out[k] = T(unspread(w & (stop ^ (stop - 1)) & 0x7f7f7f7f7f7f7f7f))
+	}
+	for ; k < count; k++ {
+		v, next := varint(b, i)
+		if next < 0 {
+			return s, next
+		}
+		out[k], i = T(v), next
+	}
+	if i != len(b) {
+		return s, badTruncated
+	}
+	return s[:at+count], 0
+}
+
+// ReadVarints reads one element of a list that is not packed.
+func ReadVarints[T Integer](list *[]T, b []byte, i int) int {
+	var v T
+	i = ReadVarint(&v, b, i)
+	*list = append(*list, v)
+	return i
+}
+
+// ReadPackedSint is ReadPackedVarint in zigzag form.
+func ReadPackedSint[T int32 | int64](list *[]T, b []byte, i int) int {
+	at := len(*list)
+	i = ReadPackedVarint(list, b, i)
+	for k, v := range (*list)[at:] {
+		(*list)[at+k] = unzigzag(v)
+	}
+	return i
+}
+
+// ReadSints is ReadVarints in zigzag form.
+func ReadSints[T int32 | int64](list *[]T, b []byte, i int) int {
+	var v T
+	i = ReadSint(&v, b, i)
+	*list = append(*list, v)
+	return i
+}
+
+// ReadPackedBool reads a packed list and appends it.
+func ReadPackedBool(list *[]bool, b []byte, i int) int {
+	n, i := length(b, i)
+	if i < 0 {
+		return i
+	}
+	b = b[:i+n]
+	s := slices.Grow(*list, countVarints(b[i:]))
+	for i < len(b) {
+		var v bool
+		if i = ReadBool(&v, b, i); i < 0 {
+			return i
+		}
+		s = append(s, v)
+	}
+	*list = s
+	return i
+}
+
+// ReadBools reads one element of a list that is not packed.
+func ReadBools(list *[]bool, b []byte, i int) int {
+	var v bool
+	i = ReadBool(&v, b, i)
+	*list = append(*list, v)
+	return i
+}
+
+// ReadPackedFixed32 reads a packed list and appends it.
+func ReadPackedFixed32[T ~int32 | ~uint32 | ~float32](list *[]T, b []byte, i int) int {
+	n, i := length(b, i)
+	if i < 0 {
+		return i
+	}
+	if n%4 != 0 {
+		return badTruncated
+	}
+	s, b := slices.Grow(*list, n/4), b[i:i+n]
+	at := len(s)
+	s = s[:at+n/4]
+	for k := range s[at:] {
+		v := binary.LittleEndian.Uint32(b[4*k:])
+		s[at+k] = *(*T)(unsafe.Pointer(&v))
+	}
+	*list = s
+	return i + n
+}
+
+// ReadFixed32s reads one element of a list that is not packed.
+func ReadFixed32s[T ~int32 | ~uint32 | ~float32](list *[]T, b []byte, i int) int {
+	var v uint32
+	i = ReadFixed32(&v, b, i)
+	*list = append(*list, *(*T)(unsafe.Pointer(&v)))
+	return i
+}
+
+// ReadPackedFixed64 reads a packed list and appends it.
+func ReadPackedFixed64[T ~int64 | ~uint64 | ~float64](list *[]T, b []byte, i int) int {
+	n, i := length(b, i)
+	if i < 0 {
+		return i
+	}
+	if n%8 != 0 {
+		return badTruncated
+	}
+	s, b := slices.Grow(*list, n/8), b[i:i+n]
+	at := len(s)
+	s = s[:at+n/8]
+	for k := range s[at:] {
+		v := binary.LittleEndian.Uint64(b[8*k:])
+		s[at+k] = *(*T)(unsafe.Pointer(&v))
+	}
+	*list = s
+	return i + n
+}
+
+// ReadFixed64s reads one element of a list that is not packed.
+func ReadFixed64s[T ~int64 | ~uint64 | ~float64](list *[]T, b []byte, i int) int {
+	var v uint64
+	i = ReadFixed64(&v, b, i)
+	*list = append(*list, *(*T)(unsafe.Pointer(&v)))
+	return i
+}

@@ -1,0 +1,308 @@
+package protobuf
+
+import (
+	"math"
+	"unicode/utf8"
+	"unsafe"
+)
+
+const (
+	// minRegion is the size in bytes of the first copy that strings share.
+	minRegion = 4 << 10
+
+	// MaxRegion is the most bytes that strings and byte fields share one copy
+	// of. Regions double from 4 KiB up to it.
+	MaxRegion = 64 << 10
+
+	// maxSlab is the most bytes of repeated messages allocated at once.
+	maxSlab = 16 << 10
+)
+
+// Decoder is the state of one Decode. Generated code passes it down.
+type Decoder struct {
+	src    []byte // the whole input; every slice decoded from ends where it ends
+	region []byte // copy of src[at : at+len(region)]
+	at     int
+	next   int // size of the next region
+	depth  int // how many levels may still be entered
+	endTag uint64
+	check  bool
+	err    error
+}
+
+// Check notes that a required field may be missing somewhere: the whole
+// message is walked at the end.
+func (d *Decoder) Check() { d.check = true }
+
+// stable returns b[i:i+n], which must exist, in memory that the message may keep.
+func (d *Decoder) stable(b []byte, i, n int) []byte {
+	off := cap(d.src) - cap(b) + i - d.at
+	if uint(off) < uint(len(d.region)) && n <= len(d.region)-off {
+		return d.region[off : off+n : off+n]
+	}
+	return d.copy(b, i, n)
+}
+
+// copy is stable where the region does not hold the bytes: it begins a new
+// region there, or copies what is too long to share.
+func (d *Decoder) copy(b []byte, i, n int) []byte {
+	if n > d.next/2 {
+		return append(make([]byte, 0, n), b[i:i+n]...)
+	}
+	d.at = cap(d.src) - cap(b) + i
+	rest := d.src[d.at:]
+	if len(rest) > d.next {
+		rest = rest[:d.next]
+	}
+	d.region = append([]byte(nil), rest...)
+	d.next = min(2*d.next, MaxRegion)
+	return d.region[:n:n]
+}
+
+// Tag reads a field's tag: its number times eight, plus the wire type.
+func Tag(b []byte, i int) (uint64, int) {
+	if uint(i) < uint(len(b)) && b[i] < 0x80 {
+		return uint64(b[i]), i + 1
+	}
+	return longTag(b, i)
+}
+
+func longTag(b []byte, i int) (uint64, int) {
+	if uint(i) < uint(len(b)-1) && b[i+1] < 0x80 {
+		return uint64(b[i]&0x7f) | uint64(b[i+1])<<7, i + 2
+	}
+	v, i := varint(b, i)
+	if v > math.MaxUint32 { // the largest field number is 1<<29 - 1
+		return 0, badTag
+	}
+	return v, i
+}
+
+// varint reads a varint of any width.
+func varint(b []byte, i int) (uint64, int) {
+	if i < 0 {
+		return 0, i
+	}
+	var v uint64
+	for shift := uint(0); shift < 64; shift += 7 {
+		if i >= len(b) {
+			return 0, badTruncated
+		}
+		c := b[i]
+		i++
+		v |= uint64(c&0x7f) << shift
+		if c < 0x80 {
+			if shift == 63 && c > 1 {
+				return 0, badVarint
+			}
+			return v, i
+		}
+	}
+	return 0, badVarint
+}
+
+// length reads the length of a value that is wholly there.
+func length(b []byte, i int) (n, next int) {
+	if uint(i) < uint(len(b)) && b[i] < 0x80 {
+		n, i = int(b[i]), i+1
+		if n <= len(b)-i {
+			return n, i
+		}
+		return 0, badTruncated
+	}
+	return longLength(b, i)
+}
+
+func longLength(b []byte, i int) (n, next int) {
+	v, i := varint(b, i)
+	if i < 0 {
+		return 0, i
+	}
+	if v > uint64(len(b)-i) {
+		return 0, badTruncated
+	}
+	return int(v), i
+}
+
+// New returns *p, allocated if need be.
+func New[T any](p **T) *T {
+	if *p == nil {
+		*p = new(T)
+	}
+	return *p
+}
+
+// Message reads a length-delimited message into m.
+func (d *Decoder) Message(m Message, b []byte, i int) int {
+	n, i := length(b, i)
+	if i < 0 {
+		return i
+	}
+	if d.depth <= 0 {
+		return badDepth
+	}
+	d.depth--
+	got := m.LupineDecode(d, b[i:i+n])
+	d.depth++
+	if got != n {
+		return inside(got)
+	}
+	return i + n
+}
+
+// inside is what a failure within a length-delimited message amounts to: a
+// group cannot end there that began outside it.
+func inside(code int) int {
+	if code <= endGroup {
+		return badEndGroup
+	}
+	return code
+}
+
+// Group reads a group into m up to its end tag.
+func (d *Decoder) Group(m Message, b []byte, i int, end uint64) int {
+	if i < 0 {
+		return i
+	}
+	if d.depth <= 0 {
+		return badDepth
+	}
+	d.depth--
+	got := m.LupineDecode(d, b[i:])
+	d.depth++
+	if got > endGroup {
+		if got >= 0 {
+			return badTruncated
+		}
+		return got
+	}
+	if d.endTag != end {
+		return badEndGroup
+	}
+	return i + endGroup - got
+}
+
+// Unknown reads a field that the message does not have, and keeps it in
+// unknown, tag and all. from is the index of the tag, i that of the value.
+func (d *Decoder) Unknown(unknown *[]byte, b []byte, i int, tag uint64) int {
+	if i < 0 {
+		return i
+	}
+	if tag < 8 {
+		return badTag
+	}
+	if tag&7 == 4 {
+		d.endTag = tag
+		return endGroup - i
+	}
+	end := skip(b, i, tag, d.depth)
+	if end < 0 {
+		return end
+	}
+	*unknown = append(appendVarint(*unknown, tag), b[i:end]...)
+	return end
+}
+
+// skip returns the index after the value at b[i:], in which groups may be
+// nested depth deep.
+func skip(b []byte, i int, tag uint64, depth int) int {
+	var n int
+	switch tag & 7 {
+	case 0:
+		_, i = varint(b, i)
+		return i
+	case 1:
+		n = 8
+	case 2:
+		n, i = length(b, i)
+		if i < 0 {
+			return i
+		}
+	case 3:
+		return skipGroup(b, i, tag, depth)
+	case 5:
+		n = 4
+	case 4:
+		return badEndGroup
+	default:
+		return badTag
+	}
+	if n > len(b)-i {
+		return badTruncated
+	}
+	return i + n
+}
+
+func skipGroup(b []byte, i int, begin uint64, depth int) int {
+	if depth <= 0 {
+		return badDepth
+	}
+	for {
+		var tag uint64
+		tag, i = varint(b, i)
+		// As google.golang.org/protobuf does, take field numbers up to
+		// 1<<31 - 1 here.
+		if i >= 0 && (tag < 8 || tag>>3 > math.MaxInt32) {
+			return badTag
+		}
+		if i < 0 {
+			return i
+		}
+		if tag&7 == 4 {
+			if tag != begin+1 {
+				return badEndGroup
+			}
+			return i
+		}
+		if i = skip(b, i, tag, depth-1); i < 0 {
+			return i
+		}
+	}
+}
+
+// ReadBytes reads a bytes field.
+func (d *Decoder) ReadBytes(p *[]byte, b []byte, i int) int {
+	n, i := length(b, i)
+	if n == 0 {
+		*p = []byte{}
+		return i
+	}
+	*p = d.stable(b, i, n)
+	return i + n
+}
+
+// ReadRawString reads a string field that is not checked.
+func (d *Decoder) ReadRawString(p *string, b []byte, i int) int {
+	n, i := length(b, i)
+	if n == 0 {
+		*p = ""
+		return i
+	}
+	*p = unsafe.String(unsafe.SliceData(d.stable(b, i, n)), n)
+	return i + n
+}
+
+// ReadString reads a string field and checks that it is UTF-8.
+func (d *Decoder) ReadString(p *string, b []byte, i int) int {
+	n, i := length(b, i)
+	if n == 0 {
+		*p = ""
+		return i
+	}
+	s := d.stable(b, i, n)
+	if !utf8.Valid(s) {
+		return badUTF8
+	}
+	*p = unsafe.String(unsafe.SliceData(s), n)
+	return i + n
+}
+
+// ReadOptString is ReadString into an optional field.
+func (d *Decoder) ReadOptString(p **string, b []byte, i int) int {
+	return d.ReadString(New(p), b, i)
+}
+
+// ReadOptRawString is ReadRawString into an optional field.
+func (d *Decoder) ReadOptRawString(p **string, b []byte, i int) int {
+	return d.ReadRawString(New(p), b, i)
+}

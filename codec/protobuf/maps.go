@@ -1,0 +1,231 @@
+package protobuf
+
+import (
+	"encoding/binary"
+	"maps"
+	"math"
+	"slices"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// maxMapHint is the most entries that a map is made for in advance.
+const maxMapHint = 1024
+
+// Key is a type that map keys can have.
+type Key interface {
+	int32 | int64 | uint32 | uint64 | bool | string
+}
+
+// Kind is how map keys and values of one field type are read and written.
+// Generated code gets it from the functions below.
+type Kind[T any] struct {
+	wire uint64
+	put  func(e *Encoder, b []byte, tag uint64, v T) []byte
+	get  func(d *Decoder, p *T, b []byte, i int) int
+}
+
+// VarintKind is for int32, int64, uint32, uint64 and enums.
+func VarintKind[T Integer]() Kind[T] {
+	return Kind[T]{0,
+		func(_ *Encoder, b []byte, tag uint64, v T) []byte { return AppendVarint(b, tag, uint64(v)) },
+		func(_ *Decoder, p *T, b []byte, i int) int { return ReadVarint(p, b, i) }}
+}
+
+// SintKind is for sint32 and sint64.
+func SintKind[T int32 | int64]() Kind[T] {
+	return Kind[T]{0,
+		func(_ *Encoder, b []byte, tag uint64, v T) []byte { return AppendVarint(b, tag, Zigzag(int64(v))) },
+		func(_ *Decoder, p *T, b []byte, i int) int { return ReadSint(p, b, i) }}
+}
+
+// BoolKind is for bool.
+func BoolKind() Kind[bool] {
+	return Kind[bool]{0,
+		func(_ *Encoder, b []byte, tag uint64, v bool) []byte { return AppendVarint(b, tag, Bool(v)) },
+		func(_ *Decoder, p *bool, b []byte, i int) int { return ReadBool(p, b, i) }}
+}
+
+// Fixed32Kind is for fixed32 and sfixed32.
+func Fixed32Kind[T int32 | uint32]() Kind[T] {
+	return Kind[T]{5,
+		func(_ *Encoder, b []byte, tag uint64, v T) []byte {
+			return binary.LittleEndian.AppendUint32(append(b, byte(tag)), uint32(v))
+		},
+		func(_ *Decoder, p *T, b []byte, i int) int { return ReadFixed32(p, b, i) }}
+}
+
+// Fixed64Kind is for fixed64 and sfixed64.
+func Fixed64Kind[T int64 | uint64]() Kind[T] {
+	return Kind[T]{1,
+		func(_ *Encoder, b []byte, tag uint64, v T) []byte {
+			return binary.LittleEndian.AppendUint64(append(b, byte(tag)), uint64(v))
+		},
+		func(_ *Decoder, p *T, b []byte, i int) int { return ReadFixed64(p, b, i) }}
+}
+
+// FloatKind is for float.
+func FloatKind() Kind[float32] {
+	return Kind[float32]{5,
+		func(_ *Encoder, b []byte, tag uint64, v float32) []byte {
+			return AppendFixed32(b, tag, math.Float32bits(v))
+		},
+		func(_ *Decoder, p *float32, b []byte, i int) int { return ReadFloat(p, b, i) }}
+}
+
+// DoubleKind is for double.
+func DoubleKind() Kind[float64] {
+	return Kind[float64]{1,
+		func(_ *Encoder, b []byte, tag uint64, v float64) []byte {
+			return AppendFixed64(b, tag, math.Float64bits(v))
+		},
+		func(_ *Decoder, p *float64, b []byte, i int) int { return ReadDouble(p, b, i) }}
+}
+
+// StringKind is for strings that are checked to be UTF-8.
+func StringKind() Kind[string] {
+	return Kind[string]{2, (*Encoder).appendString, (*Decoder).ReadString}
+}
+
+func (e *Encoder) appendString(b []byte, tag uint64, s string) []byte {
+	return e.AppendString(b, tag, s)
+}
+
+// RawStringKind is for strings that are not checked.
+func RawStringKind() Kind[string] {
+	return Kind[string]{2,
+		func(_ *Encoder, b []byte, tag uint64, v string) []byte { return AppendBytes(b, tag, v) },
+		(*Decoder).ReadRawString}
+}
+
+// BytesKind is for bytes.
+func BytesKind() Kind[[]byte] {
+	return Kind[[]byte]{2,
+		func(_ *Encoder, b []byte, tag uint64, v []byte) []byte { return AppendBytes(b, tag, v) },
+		(*Decoder).ReadBytes}
+}
+
+// MessageKind is for messages known to have Lupine's methods.
+func MessageKind[T any, P interface {
+	*T
+	Message
+}]() Kind[*T] {
+	return Kind[*T]{2,
+		func(e *Encoder, b []byte, tag uint64, v *T) []byte {
+			return End(P(v).LupineAppend(e, append(b, byte(tag), 0)), len(b)+2)
+		},
+		func(d *Decoder, p **T, b []byte, i int) int { return d.Message(P(*p), b, i) }}
+}
+
+// ForeignKind is for all other messages.
+func ForeignKind[T any, P interface {
+	*T
+	proto.Message
+}]() Kind[*T] {
+	return Kind[*T]{2,
+		func(e *Encoder, b []byte, tag uint64, v *T) []byte { return e.Foreign(b, tag, P(v)) },
+		func(d *Decoder, p **T, b []byte, i int) int { return d.Foreign(P(*p), b, i) }}
+}
+
+// AppendMap appends a map field, sorted by key if so asked.
+func AppendMap[K Key, V any](e *Encoder, b []byte, tag uint64, m map[K]V, key Kind[K], val Kind[V]) []byte {
+	if len(m) == 0 {
+		return b
+	}
+	if e.deterministic {
+		for _, k := range sortedKeys(m) {
+			b = appendEntry(e, b, tag, k, m[k], key, val)
+		}
+		return b
+	}
+	for k, v := range m {
+		b = appendEntry(e, b, tag, k, v, key, val)
+	}
+	return b
+}
+
+func appendEntry[K Key, V any](e *Encoder, b []byte, tag uint64, k K, v V, key Kind[K], val Kind[V]) []byte {
+	b = append(appendVarint(b, tag), 0)
+	at := len(b)
+	b = key.put(e, b, 1<<3|key.wire, k)
+	return End(val.put(e, b, 2<<3|val.wire, v), at)
+}
+
+func sortedKeys[K Key, V any](m map[K]V) []K {
+	keys := slices.AppendSeq(make([]K, 0, len(m)), maps.Keys(m))
+	switch keys := any(keys).(type) {
+	case []int32:
+		slices.Sort(keys)
+	case []int64:
+		slices.Sort(keys)
+	case []uint32:
+		slices.Sort(keys)
+	case []uint64:
+		slices.Sort(keys)
+	case []string:
+		slices.Sort(keys)
+	case []bool:
+		slices.SortFunc(keys, func(x, y bool) int { return int(Bool(x)) - int(Bool(y)) })
+	}
+	return keys
+}
+
+// ReadMap reads one entry of a map field whose values are no messages.
+func ReadMap[K Key, V any](d *Decoder, m *map[K]V, b []byte, i int, tag uint64, key Kind[K], val Kind[V]) int {
+	var v V
+	if p, ok := any(&v).(*[]byte); ok {
+		*p = []byte{} // what an entry without a value holds
+	}
+	return readEntry(d, m, b, i, tag, key, val, v)
+}
+
+// ReadMessageMap is ReadMap for messages: an entry without a value holds an
+// empty one.
+func ReadMessageMap[K Key, T any](d *Decoder, m *map[K]*T, b []byte, i int, tag uint64, key Kind[K], val Kind[*T]) int {
+	return readEntry(d, m, b, i, tag, key, val, new(T))
+}
+
+func readEntry[K Key, V any](d *Decoder, m *map[K]V, b []byte, i int, tag uint64, key Kind[K], val Kind[V], v V) int {
+	n, at := length(b, i)
+	if at < 0 {
+		return at
+	}
+	if d.depth <= 0 {
+		return badDepth
+	}
+	if *m == nil {
+		*m = make(map[K]V, run(b, i, tag, maxMapHint))
+	}
+	var k K
+	d.depth--
+	if code := readPair(d, b[at:at+n], &k, &v, key, val); code < 0 {
+		return code
+	}
+	d.depth++
+	(*m)[k] = v
+	return at + n
+}
+
+// readPair reads the fields of a map entry. Fields other than key and value
+// are dropped.
+func readPair[K, V any](d *Decoder, b []byte, k *K, v *V, key Kind[K], val Kind[V]) int {
+	for i := 0; uint(i) < uint(len(b)); {
+		var tag uint64
+		tag, i = Tag(b, i)
+		switch {
+		case i < 0:
+		case tag == 1<<3|key.wire:
+			i = key.get(d, k, b, i)
+		case tag == 2<<3|val.wire:
+			i = val.get(d, v, b, i)
+		case tag < 8:
+			return badTag
+		default:
+			i = skip(b, i, tag, d.depth)
+		}
+		if i < 0 {
+			return inside(i)
+		}
+	}
+	return 0
+}

@@ -1,0 +1,186 @@
+package codecgen
+
+import (
+	"unicode"
+	"unicode/utf8"
+
+	"google.golang.org/protobuf/compiler/protogen"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// decodeMethod writes LupineDecode.
+func (m *message) decodeMethod() error {
+	extensible, missing := m.Desc.ExtensionRanges().Len() > 0, m.missing()
+	unknown := "&x.unknownFields"
+	m.P("// ", decodeMethod, " is called by Lupine's codec.")
+	m.P("func (x *", m.GoIdent, ") ", decodeMethod, "(d *", m.rt("Decoder"), ", b []byte) (i int) {")
+	if extensible {
+		m.P("var others []byte")
+		unknown = "&others"
+	}
+	m.P("for uint(i) < uint(len(b)) {")
+	m.P("var tag uint64")
+	m.P("switch tag, i = ", m.rt("Tag"), "(b, i); tag {")
+	for _, f := range m.Fields {
+		m.decodeField(f)
+	}
+	m.P("default:")
+	m.P("i = d.Unknown(", unknown, ", b, i, tag)")
+	m.P("}")
+	m.P("}")
+	if extensible {
+		m.P("if others != nil {")
+		m.P("i = d.Extensions(x, others, i)")
+		m.P("}")
+	}
+	if missing != "" {
+		m.P("if ", missing, " {")
+		m.P("d.Check()")
+		m.P("}")
+	}
+	m.P("return i")
+	m.P("}")
+	m.P()
+	return nil
+}
+
+// decodeField writes the cases for one field.
+func (m *message) decodeField(f *protogen.Field) {
+	v := "&" + m.member(f.GoName)
+	tag := hex(tagOf(f, wireType(f.Desc.Kind())))
+	switch {
+	case f.Desc.IsMap():
+		key, val := f.Message.Fields[0], f.Message.Fields[1]
+		name := "ReadMap"
+		if val.Message != nil {
+			name = "ReadMessageMap"
+		}
+		m.P("case ", tag, ":")
+		m.P("i = ", m.rt(name), "(d, ", v, ", b, i, ", tag, ", ", m.kind(key), ", ", m.kind(val), ")")
+	case f.Message != nil && f.Desc.IsList():
+		if m.opaque {
+			v = m.rt("New") + "(" + v + ")"
+		}
+		m.P("case ", tag, ":")
+		m.P("i = ", m.rt(m.messageReader(f)), "(d, ", v, ", b, i, ", m.readerTag(f), ")")
+	case f.Desc.IsList():
+		m.decodeList(f, v)
+	case inOneof(f):
+		m.decodeOneofField(f)
+	case f.Message != nil:
+		m.P("case ", tag, ":")
+		m.P("i = ", m.readMessage(f, v))
+	default:
+		s := m.scalarOf(f)
+		name := "Read" + s.read
+		optional := f.Desc.HasPresence() && f.Desc.Kind() != protoreflect.BytesKind
+		if optional && (!m.opaque || f.Desc.Kind() == protoreflect.StringKind) {
+			name = "ReadOpt" + s.read
+		}
+		m.P("case ", tag, ":")
+		m.P("i = ", m.reader(s, name), "(", v, ", b, i)")
+		if m.usesBitmap(f) {
+			n := bitmapIndex(f)
+			m.P(protoimpl.Ident("X"), ".SetPresentNonAtomic(&(x.XXX_presence[", n/32, "]), ", n, ", ", bitmapSize(m.Message), ")")
+		}
+	}
+}
+
+// decodeList writes the cases for a list of scalars: both forms are taken,
+// whichever one the field is written in.
+func (m *message) decodeList(f *protogen.Field, v string) {
+	s := m.scalarOf(f)
+	wire := wireType(f.Desc.Kind())
+	tag := hex(tagOf(f, wire))
+	m.P("case ", tag, ":")
+	if wire == 2 {
+		m.P("i = ", m.reader(s, "Read"+plural(s.readListFamily())), "(", v, ", b, i, ", tag, ")")
+		return
+	}
+	m.P("i = ", m.reader(s, "Read"+plural(s.readListFamily())), "(", v, ", b, i)")
+	m.P("case ", hex(tagOf(f, 2)), ":")
+	m.P("i = ", m.reader(s, "ReadPacked"+s.readListFamily()), "(", v, ", b, i)")
+}
+
+func (m *message) decodeOneofField(f *protogen.Field) {
+	one := m.member(f.Oneof.GoName)
+	m.P("case ", hex(tagOf(f, wireType(f.Desc.Kind()))), ":")
+	if f.Message == nil {
+		s := m.scalarOf(f)
+		m.P("w := new(", m.wrapper(f), ")")
+		m.P(one, ", i = w, ", m.reader(s, "Read"+s.read), "(&w.", f.GoName, ", b, i)")
+		return
+	}
+	// A message is merged into the one that is there.
+	m.P("w, _ := ", one, ".(*", m.wrapper(f), ")")
+	m.P(one, ", i = ", m.rt("New"), "(&w), ", m.readMessage(f, "&"+m.rt("New")+"(&w)."+f.GoName))
+}
+
+// readMessage is the call that reads a message or group into the field that v
+// points to.
+func (m *message) readMessage(f *protogen.Field, v string) string {
+	name := "Message"
+	if !m.isStatic(f.Message) {
+		name = "Foreign"
+	}
+	end := ""
+	if f.Desc.Kind() == protoreflect.GroupKind {
+		end = ", " + hex(tagOf(f, 4))
+		name += "Group"
+		if name == "MessageGroup" {
+			name = "Group"
+		}
+	}
+	return "d." + name + "(" + m.rt("New") + "(" + v + "), b, i" + end + ")"
+}
+
+// messageReader names the function that reads an element of a list of messages.
+func (m *message) messageReader(f *protogen.Field) string {
+	group := f.Desc.Kind() == protoreflect.GroupKind
+	switch {
+	case group && m.isStatic(f.Message):
+		return "ReadGroups"
+	case group:
+		return "ReadForeignGroups"
+	case m.isStatic(f.Message):
+		return "ReadMessages"
+	}
+	return "ReadForeigns"
+}
+
+// readerTag is the tag that messageReader's function wants: the field's own,
+// or the one that ends a group.
+func (m *message) readerTag(f *protogen.Field) string {
+	if f.Desc.Kind() == protoreflect.GroupKind {
+		return hex(tagOf(f, 4))
+	}
+	return hex(tagOf(f, 2))
+}
+
+// wrapper is the type that wraps a oneof's field, named as protoc-gen-go does.
+func (m *message) wrapper(f *protogen.Field) string {
+	if !m.opaque {
+		return m.QualifiedGoIdent(f.GoIdent)
+	}
+	name := f.Parent.GoIdent.GoName + "_" + f.GoName
+	for m.isNested(name) {
+		name += "_"
+	}
+	r, n := utf8.DecodeRuneInString(name)
+	return string(unicode.ToLower(r)) + name[n:]
+}
+
+// isNested reports whether the message declares a type of that name.
+func (m *message) isNested(name string) bool {
+	for _, n := range m.Messages {
+		if n.GoIdent.GoName == name {
+			return true
+		}
+	}
+	for _, e := range m.Enums {
+		if e.GoIdent.GoName == name {
+			return true
+		}
+	}
+	return false
+}
