@@ -34,8 +34,11 @@ var (
 // it; its strings never change.
 type Entry struct {
 	Name, Value string
-	memo        any
-	size        uint32 // 0: an entry of the static table, which all connections share
+	// Checked is the reader's: it found the field well formed. Fields of the
+	// static table are.
+	Checked bool
+	memo    any
+	size    uint32 // 0: an entry of the static table, which all connections share
 }
 
 // Memo returns what SetMemo kept, or nil.

@@ -1,0 +1,189 @@
+package engine
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
+)
+
+// Head is a decoded and checked header block (RFC 9113, 8.2 and 8.3).
+type Head struct {
+	Method, Scheme, Authority, Path string
+	// PathEntry is the table entry that :path came from, or nil.
+	PathEntry *hpack.Entry
+	Status    int
+	// Fields are the regular fields.
+	Fields []hpack.Field
+	// TooLarge says that fields were left out for the limits' sake.
+	TooLarge bool
+	// ContentLength is -1 if the block does not say.
+	ContentLength int64
+
+	all []hpack.Field
+}
+
+func (h *Head) reset() {
+	all := h.all[:0]
+	*h = Head{all: all, ContentLength: -1}
+}
+
+type headKind uint8
+
+const (
+	headRequest headKind = iota
+	headResponse
+	headTrailers
+)
+
+// parse sorts the fields and checks them. It returns what is wrong, or "".
+func (h *Head) parse(kind headKind) string {
+	const (
+		hasMethod = 1 << iota
+		hasScheme
+		hasPath
+		hasAuthority
+		hasStatus
+	)
+	var seen, bit uint8
+	n := 0
+	for n < len(h.all) {
+		f := &h.all[n]
+		if f.Name == "" || f.Name[0] != ':' {
+			break
+		}
+		n++
+		switch f.Name {
+		case ":method":
+			h.Method, bit = f.Value, hasMethod
+		case ":scheme":
+			h.Scheme, bit = f.Value, hasScheme
+		case ":path":
+			h.Path, h.PathEntry, bit = f.Value, f.Entry, hasPath
+		case ":authority":
+			h.Authority, bit = f.Value, hasAuthority
+		case ":status":
+			v, err := strconv.Atoi(f.Value)
+			if err != nil || len(f.Value) != 3 || v < 100 {
+				return "malformed :status"
+			}
+			h.Status, bit = v, hasStatus
+		default:
+			return "unknown pseudo-header field " + strconv.Quote(f.Name)
+		}
+		if seen&bit != 0 {
+			return "repeated pseudo-header field " + f.Name
+		}
+		seen |= bit
+		if !validValue(f.Value) {
+			return "invalid value of " + f.Name
+		}
+	}
+	h.Fields = h.all[n:]
+	for i := range h.Fields {
+		if why := h.check(&h.Fields[i]); why != "" {
+			return why
+		}
+	}
+	if h.TooLarge {
+		return "" // what is missing may have been left out
+	}
+	switch kind {
+	case headTrailers:
+		if seen != 0 {
+			return "pseudo-header field in trailers"
+		}
+	case headResponse:
+		if seen != hasStatus {
+			return "a response needs :status and no other pseudo-header field"
+		}
+	default:
+		if h.Method == "CONNECT" {
+			if seen != hasMethod|hasAuthority {
+				return "CONNECT takes :method and :authority"
+			}
+		} else if seen&^hasAuthority != hasMethod|hasScheme|hasPath || h.Path == "" || h.Method == "" {
+			return "a request needs :method, :scheme and :path"
+		}
+	}
+	return ""
+}
+
+// check checks one regular field.
+func (h *Head) check(f *hpack.Field) string {
+	// Fields that repeat come from the table, where they were checked before.
+	if f.Entry != nil && f.Entry.Checked {
+		return ""
+	}
+	if why := validName(f.Name); why != "" {
+		return why
+	}
+	if !validValue(f.Value) {
+		return "invalid value of " + f.Name
+	}
+	switch f.Name {
+	case "connection", "proxy-connection", "keep-alive", "transfer-encoding", "upgrade":
+		return "connection-specific field " + f.Name
+	case "te":
+		if !strings.EqualFold(f.Value, "trailers") {
+			return "te is not \"trailers\""
+		}
+	case "content-length":
+		v, err := strconv.ParseUint(f.Value, 10, 62)
+		if err != nil || h.ContentLength >= 0 && h.ContentLength != int64(v) {
+			return "malformed content-length"
+		}
+		h.ContentLength = int64(v)
+		return "" // must be looked at each time
+	}
+	if f.Entry != nil {
+		f.Entry.Checked = true
+	}
+	return ""
+}
+
+// validName checks a field name: lower-case token characters (RFC 9113, 8.2.1).
+func validName(s string) string {
+	if s == "" {
+		return "empty field name"
+	}
+	if s[0] == ':' {
+		return "pseudo-header field " + s + " after a regular field"
+	}
+	for i := range len(s) {
+		if !nameChar[s[i]] {
+			return "invalid character in field name " + strconv.Quote(s)
+		}
+	}
+	return ""
+}
+
+// validValue checks a field value (RFC 9113, 8.2.1).
+func validValue(s string) bool {
+	if s == "" {
+		return true
+	}
+	if a, b := s[0], s[len(s)-1]; a == ' ' || a == '\t' || b == ' ' || b == '\t' {
+		return false
+	}
+	for i := range len(s) {
+		if c := s[i]; c < 0x20 && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// nameChar holds the characters of an RFC 9110 token, without upper case.
+var nameChar = func() (t [256]bool) {
+	for c := byte('a'); c <= 'z'; c++ {
+		t[c] = true
+	}
+	for c := byte('0'); c <= '9'; c++ {
+		t[c] = true
+	}
+	for _, c := range []byte("!#$%&'*+-.^_`|~") {
+		t[c] = true
+	}
+	return t
+}()

@@ -1,0 +1,170 @@
+package engine
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
+)
+
+// headers reads a HEADERS frame (RFC 9113, 6.2).
+func (c *Conn) headers(now int64, h frameHeader, p []byte, ev *Event) *Error {
+	if h.stream == 0 || h.stream&1 == 0 {
+		return &Error{ProtocolError, fmt.Sprintf("HEADERS on stream %d", h.stream)}
+	}
+	if h.flags&flagPadded != 0 {
+		var ok bool
+		if p, ok = unpad(p); !ok {
+			return &Error{ProtocolError, "HEADERS with more padding than payload"}
+		}
+	}
+	c.blockSelfDep = false
+	if h.flags&flagPriority != 0 {
+		if len(p) < 5 {
+			return &Error{FrameSizeError, "HEADERS too short for its priority"}
+		}
+		c.blockSelfDep = binary.BigEndian.Uint32(p)&(1<<31-1) == h.stream
+		p = p[5:]
+	}
+	c.blockEnd = h.flags&flagEndStream != 0
+	if h.flags&flagEndHeaders != 0 {
+		return c.headerBlock(now, h.stream, p, ev)
+	}
+	c.blockStream, c.continuations = h.stream, 0
+	c.block = append(c.block[:0], p...)
+	return nil
+}
+
+func (c *Conn) continuation(now int64, h frameHeader, p []byte, ev *Event) *Error {
+	if c.blockStream == 0 {
+		return &Error{ProtocolError, "CONTINUATION without HEADERS"}
+	}
+	c.continuations++
+	if c.continuations > maxContinuations {
+		return &Error{EnhanceYourCalm, fmt.Sprintf("more than %d CONTINUATION frames in a header block", maxContinuations)}
+	}
+	if len(c.block)+len(p) > c.blockLimit() {
+		return &Error{EnhanceYourCalm, fmt.Sprintf("header block above the limit of %d bytes", c.blockLimit())}
+	}
+	c.block = append(c.block, p...)
+	if h.flags&flagEndHeaders == 0 {
+		return nil
+	}
+	id := c.blockStream
+	c.blockStream = 0
+	return c.headerBlock(now, id, c.block, ev)
+}
+
+// headerBlock handles a whole header block.
+func (c *Conn) headerBlock(now int64, id uint32, block []byte, ev *Event) *Error {
+	c.Head.reset()
+	var err error
+	lim := hpack.Limits{Bytes: c.cfg.MaxHeaderBytes, Fields: c.cfg.MaxHeaderFields}
+	c.Head.all, c.Head.TooLarge, err = c.dec.Decode(c.Head.all, block, lim)
+	if err != nil {
+		return &Error{CompressionError, err.Error()}
+	}
+	s := c.streams.get(id)
+	if s == nil {
+		if c.cfg.Server && id > c.maxPeer {
+			return c.request(now, id, ev)
+		}
+		if c.idle(id) {
+			return &Error{ProtocolError, "HEADERS on a stream that was never opened"}
+		}
+		if c.late(id) {
+			return c.control(now)
+		}
+		return &Error{StreamClosed, "HEADERS after the end of the stream"}
+	}
+	c.lastData, c.pingsInQuiet = now, 0
+	if s.RecvEnd {
+		return c.streamError(now, id, StreamClosed, "HEADERS after the end of the stream", ev)
+	}
+	if c.blockSelfDep {
+		return c.streamError(now, id, ProtocolError, "a stream depends on itself", ev)
+	}
+	if !s.gotHeaders {
+		return c.response(now, s, ev)
+	}
+	// Trailers (RFC 9113, 8.1).
+	if !c.blockEnd {
+		return c.streamError(now, id, ProtocolError, "a second header block without END_STREAM", ev)
+	}
+	if why := c.Head.parse(headTrailers); why != "" {
+		return c.streamError(now, id, ProtocolError, why, ev)
+	}
+	if s.contentLength > 0 {
+		return c.streamError(now, id, ProtocolError, "DATA ends before content-length says", ev)
+	}
+	s.RecvEnd = true
+	ev.Kind, ev.Stream, ev.End, ev.Trailers = EventHeaders, s, true, true
+	c.closeIfDone(s)
+	return nil
+}
+
+// request begins a stream that a client opened.
+func (c *Conn) request(now int64, id uint32, ev *Event) *Error {
+	if c.goAwaySent && id > c.goAwayLast {
+		c.maxPeer = id
+		c.remember(id)
+		return c.control(now) // the client knows by GOAWAY that it was not looked at
+	}
+	c.maxPeer = id
+	if c.blockSelfDep {
+		return c.streamError(now, id, ProtocolError, "a stream depends on itself", ev)
+	}
+	if c.held >= c.cfg.MaxStreams {
+		c.Stats.Refused++
+		c.Out = appendRST(c.Out, id, RefusedStream)
+		c.remember(id)
+		return c.provoke()
+	}
+	if why := c.Head.parse(headRequest); why != "" {
+		return c.streamError(now, id, ProtocolError, why, ev)
+	}
+	if c.blockEnd && c.Head.ContentLength > 0 {
+		return c.streamError(now, id, ProtocolError, "content-length without DATA", ev)
+	}
+	s := c.cfg.NewStream()
+	s.ID = id
+	c.open(now, s)
+	c.held++
+	s.gotHeaders = true
+	s.RecvEnd = c.blockEnd
+	s.contentLength = c.Head.ContentLength
+	ev.Kind, ev.Stream, ev.End = EventHeaders, s, c.blockEnd
+	c.lastData, c.pingsInQuiet = now, 0
+	return nil
+}
+
+// response handles the first header block that a server sends.
+func (c *Conn) response(now int64, s *Stream, ev *Event) *Error {
+	if why := c.Head.parse(headResponse); why != "" {
+		return c.streamError(now, s.ID, ProtocolError, why, ev)
+	}
+	if c.Head.Status < 200 {
+		s.info++
+		if c.blockEnd || c.Head.Status == 101 || s.info > maxInformational {
+			return c.streamError(now, s.ID, ProtocolError, fmt.Sprintf("informational response %d out of place", c.Head.Status), ev)
+		}
+		return c.control(now)
+	}
+	s.gotHeaders = true
+	s.contentLength = c.Head.ContentLength
+	s.RecvEnd = c.blockEnd
+	ev.Kind, ev.Stream, ev.End = EventHeaders, s, c.blockEnd
+	c.closeIfDone(s)
+	return nil
+}
+
+// open puts s, whose ID is set, into the Conn.
+func (c *Conn) open(now int64, s *Stream) {
+	s.Opened = now
+	s.sendWindow = int64(c.peer.window)
+	s.recvWindow = int64(c.cfg.StreamWindow)
+	s.target = int64(c.cfg.StreamWindow)
+	s.contentLength = -1
+	c.streams.add(s)
+	c.Stats.Opened++
+}

@@ -1,0 +1,110 @@
+package engine
+
+import "github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
+
+// Stream is one stream of a Conn. The owner may embed it and reuse it once it
+// is Closed (and, at a server, released): Reset it to its zero value first.
+// Its exported fields may be read under the owner's lock.
+type Stream struct {
+	ID uint32
+	// Owner is the owner's.
+	Owner any
+	// Opened is when the stream began.
+	Opened int64
+
+	gotHeaders bool // the first header block, 1xx apart, has come
+	RecvEnd    bool // the peer has sent END_STREAM
+	SentEnd    bool // we have sent END_STREAM
+	Closed     bool // not in the Conn any more
+	refunded   bool
+	peerReset  bool
+	info       uint8
+
+	sendWindow int64
+	recvWindow int64 // what the peer may still send
+	target     int64 // what it may send when we have read everything
+	unread     int64 // bytes that the owner has not Consumed
+	grant      int64 // extra window for the message being assembled
+	wanted     int64 // grant asked for and not given yet
+
+	contentLength int64 // what content-length still promises; -1: nothing
+
+	pending    []byte // data that waits for window or for room in Out
+	pendingEnd bool
+	tailBlock  *hpack.Block
+	tail       []hpack.Pair
+	hasTail    bool
+
+	queued                 bool // in the list of streams ready to send
+	nextReady              *Stream
+	nextWant               *Stream
+	inWant                 bool
+	prevStream, nextStream *Stream // all streams, oldest first
+}
+
+// Pending reports whether data handed to Send still waits.
+func (s *Stream) Pending() bool { return len(s.pending) > 0 }
+
+// Stalled reports whether data waits for the peer to open the stream's window.
+func (s *Stream) Stalled() bool { return len(s.pending) > 0 && s.sendWindow <= 0 }
+
+// table finds streams by id. Ids rise by two, so that a ring finds nearly all
+// of them; a stream that outlives a whole turn of it moves the newcomers to a map.
+type table struct {
+	ring     []*Stream
+	overflow map[uint32]*Stream
+	first    *Stream
+	last     *Stream
+	n        int
+}
+
+const ringSize = 512
+
+func (t *table) get(id uint32) *Stream {
+	if s := t.ring[(id>>1)%ringSize]; s != nil && s.ID == id {
+		return s
+	}
+	if len(t.overflow) > 0 {
+		return t.overflow[id]
+	}
+	return nil
+}
+
+func (t *table) add(s *Stream) {
+	if slot := &t.ring[(s.ID>>1)%ringSize]; *slot == nil {
+		*slot = s
+	} else {
+		if t.overflow == nil {
+			t.overflow = make(map[uint32]*Stream)
+		}
+		t.overflow[s.ID] = s
+	}
+	s.prevStream, s.nextStream = t.last, nil
+	if t.last != nil {
+		t.last.nextStream = s
+	} else {
+		t.first = s
+	}
+	t.last = s
+	t.n++
+}
+
+func (t *table) remove(s *Stream) {
+	if slot := &t.ring[(s.ID>>1)%ringSize]; *slot == s {
+		*slot = nil
+	} else {
+		delete(t.overflow, s.ID)
+	}
+	if s.prevStream != nil {
+		s.prevStream.nextStream = s.nextStream
+	} else {
+		t.first = s.nextStream
+	}
+	if s.nextStream != nil {
+		s.nextStream.prevStream = s.prevStream
+	} else {
+		t.last = s.prevStream
+	}
+	s.prevStream, s.nextStream = nil, nil
+	t.n--
+}
