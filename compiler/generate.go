@@ -94,7 +94,7 @@ func (g Generator) run(plugin *protogen.Plugin) (err error) {
 // the opaque one and writes that under the build tag protoopaque. Our code that
 // knows the structs' fields has to do the same, before and after.
 func (g Generator) file(plugin *protogen.Plugin, f *protogen.File, names []serviceNames) error {
-	hybrid := f.APILevel == gofeaturespb.GoFeatures_API_HYBRID && haveCodec && !g.NoCodec
+	hybrid := f.APILevel == gofeaturespb.GoFeatures_API_HYBRID && !g.NoCodec
 	tag := ""
 	if hybrid {
 		tag = "!protoopaque"
@@ -125,7 +125,7 @@ func (g Generator) file(plugin *protogen.Plugin, f *protogen.File, names []servi
 // lupineFile writes x_lupine.go, if there is anything to put into it.
 func (g Generator) lupineFile(plugin *protogen.Plugin, f *protogen.File, names []serviceNames, variant, tag string) error {
 	withStubs := !g.NoStubs && g.StubSuffix == "" && len(f.Services) > 0
-	withCodec := haveCodec && !g.NoCodec && len(f.Messages) > 0
+	withCodec := !g.NoCodec && hasCodec(f)
 	if !withStubs && !withCodec {
 		return nil
 	}
@@ -135,7 +135,7 @@ func (g Generator) lupineFile(plugin *protogen.Plugin, f *protogen.File, names [
 		stubs(out, f, names)
 	}
 	if withCodec {
-		return codec(out, f)
+		return codec(out, plugin, f)
 	}
 	return nil
 }

@@ -6,6 +6,7 @@ replace github.com/lupine-rpc/lupine => ../
 
 require (
 	github.com/bufbuild/protocompile v0.14.2-0.20261020145055-56248e843b50
+	github.com/lupine-rpc/lupine v0.0.0
 	github.com/rivo/uniseg v0.4.7
 	golang.org/x/mod v0.42.0
 	google.golang.org/genproto/googleapis/api v0.0.0-20261026165753-2ffab32bce7e

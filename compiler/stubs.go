@@ -26,13 +26,13 @@ func header(g *protogen.GeneratedFile, f *protogen.File, pkg protogen.GoPackageN
 	}
 	g.P("package ", pkg)
 	g.P()
-	g.P("// This file needs a runtime at least as new as its generator.")
-	g.P("const _ = ", lupinePackage.Ident("GeneratedVersion1"))
-	g.P()
 }
 
 // stubs writes client and server of every service in f.
 func stubs(g *protogen.GeneratedFile, f *protogen.File, services []serviceNames) {
+	g.P("// The stubs need a runtime at least as new as their generator.")
+	g.P("const _ = ", lupinePackage.Ident("GeneratedVersion1"))
+	g.P()
 	for _, names := range services {
 		w := newStubWriter(g, f, names)
 		w.table()

@@ -5,12 +5,13 @@ package routeguide
 
 import (
 	"context"
+	"math"
 
 	"github.com/lupine-rpc/lupine"
 	"github.com/lupine-rpc/lupine/codec/protobuf"
 )
 
-// This file needs a runtime at least as new as its generator.
+// The stubs need a runtime at least as new as their generator.
 const _ = lupine.GeneratedVersion1
 
 var routeGuideService = lupine.Service{
@@ -128,3 +129,150 @@ func RegisterRouteGuide(srv *lupine.Server, impl RouteGuideServer) {
 		lupine.HandleBidi(&routeGuideService.Methods[3], impl.RouteChat),
 	)
 }
+
+// LupineAppend is called by Lupine's codec.
+func (x *Point) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
+	if x == nil {
+		return b
+	}
+	b = protobuf.PutVarint(b, 0x08, protobuf.Zigzag(int64(x.Latitude)))
+	b = protobuf.PutVarint(b, 0x10, protobuf.Zigzag(int64(x.Longitude)))
+	return append(b, x.unknownFields...)
+}
+
+// LupineDecode is called by Lupine's codec.
+func (x *Point) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
+	for uint(i) < uint(len(b)) {
+		var tag uint64
+		switch tag, i = protobuf.Tag(b, i); tag {
+		case 0x08:
+			i = protobuf.ReadSint(&x.Latitude, b, i)
+		case 0x10:
+			i = protobuf.ReadSint(&x.Longitude, b, i)
+		default:
+			i = d.Unknown(&x.unknownFields, b, i, tag)
+		}
+	}
+	return i
+}
+
+// LupineAppend is called by Lupine's codec.
+func (x *Area) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
+	if x == nil {
+		return b
+	}
+	if x.Low != nil {
+		b = protobuf.End(x.Low.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+	}
+	if x.High != nil {
+		b = protobuf.End(x.High.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+	}
+	return append(b, x.unknownFields...)
+}
+
+// LupineDecode is called by Lupine's codec.
+func (x *Area) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
+	for uint(i) < uint(len(b)) {
+		var tag uint64
+		switch tag, i = protobuf.Tag(b, i); tag {
+		case 0x0a:
+			i = d.Message(protobuf.New(&x.Low), b, i)
+		case 0x12:
+			i = d.Message(protobuf.New(&x.High), b, i)
+		default:
+			i = d.Unknown(&x.unknownFields, b, i, tag)
+		}
+	}
+	return i
+}
+
+// LupineAppend is called by Lupine's codec.
+func (x *Feature) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
+	if x == nil {
+		return b
+	}
+	b = e.PutString(b, 0x0a, x.Name)
+	if x.Location != nil {
+		b = protobuf.End(x.Location.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+	}
+	return append(b, x.unknownFields...)
+}
+
+// LupineDecode is called by Lupine's codec.
+func (x *Feature) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
+	for uint(i) < uint(len(b)) {
+		var tag uint64
+		switch tag, i = protobuf.Tag(b, i); tag {
+		case 0x0a:
+			i = d.ReadString(&x.Name, b, i)
+		case 0x12:
+			i = d.Message(protobuf.New(&x.Location), b, i)
+		default:
+			i = d.Unknown(&x.unknownFields, b, i, tag)
+		}
+	}
+	return i
+}
+
+// LupineAppend is called by Lupine's codec.
+func (x *RouteNote) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
+	if x == nil {
+		return b
+	}
+	if x.Location != nil {
+		b = protobuf.End(x.Location.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+	}
+	b = e.PutString(b, 0x12, x.Message)
+	return append(b, x.unknownFields...)
+}
+
+// LupineDecode is called by Lupine's codec.
+func (x *RouteNote) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
+	for uint(i) < uint(len(b)) {
+		var tag uint64
+		switch tag, i = protobuf.Tag(b, i); tag {
+		case 0x0a:
+			i = d.Message(protobuf.New(&x.Location), b, i)
+		case 0x12:
+			i = d.ReadString(&x.Message, b, i)
+		default:
+			i = d.Unknown(&x.unknownFields, b, i, tag)
+		}
+	}
+	return i
+}
+
+// LupineAppend is called by Lupine's codec.
+func (x *RouteSummary) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
+	if x == nil {
+		return b
+	}
+	b = protobuf.PutVarint(b, 0x08, uint64(x.Points))
+	b = protobuf.PutVarint(b, 0x10, uint64(x.Features))
+	b = protobuf.PutVarint(b, 0x18, uint64(x.Metres))
+	b = protobuf.PutFixed64(b, 0x21, math.Float64bits(x.Seconds))
+	return append(b, x.unknownFields...)
+}
+
+// LupineDecode is called by Lupine's codec.
+func (x *RouteSummary) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
+	for uint(i) < uint(len(b)) {
+		var tag uint64
+		switch tag, i = protobuf.Tag(b, i); tag {
+		case 0x08:
+			i = protobuf.ReadVarint(&x.Points, b, i)
+		case 0x10:
+			i = protobuf.ReadVarint(&x.Features, b, i)
+		case 0x18:
+			i = protobuf.ReadVarint(&x.Metres, b, i)
+		case 0x21:
+			i = protobuf.ReadDouble(&x.Seconds, b, i)
+		default:
+			i = d.Unknown(&x.unknownFields, b, i, tag)
+		}
+	}
+	return i
+}
+
+// The runtime must be one that this code was written for.
+const _ = protobuf.GeneratedVersion1

@@ -5,6 +5,8 @@ package routeguide
 
 import "embed"
 
+//go:generate go run github.com/lupine-rpc/lupine/cmd/lupine gen -q -I ../.. routeguide.proto
+
 // Proto is the import name that routeguide.proto was compiled under.
 const Proto = "examples/routeguide/routeguide.proto"
 

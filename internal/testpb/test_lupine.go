@@ -5,13 +5,14 @@ package testpb
 
 import (
 	"context"
+	"math"
 
 	"github.com/lupine-rpc/lupine"
 	"github.com/lupine-rpc/lupine/codec/protobuf"
 	"google.golang.org/protobuf/types/known/emptypb"
 )
 
-// This file needs a runtime at least as new as its generator.
+// The stubs need a runtime at least as new as their generator.
 const _ = lupine.GeneratedVersion1
 
 var echoService = lupine.Service{
@@ -205,3 +206,317 @@ func RegisterEcho(srv *lupine.Server, impl EchoServer) {
 		lupine.HandleUnary(&echoService.Methods[7], impl.Ping),
 	)
 }
+
+// LupineAppend is called by Lupine's codec.
+func (x *EchoRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
+	if x == nil {
+		return b
+	}
+	b = e.PutString(b, 0x0a, x.Text)
+	b = protobuf.PutBytes(b, 0x12, x.Payload)
+	b = protobuf.PutVarint(b, 0x18, uint64(x.Count))
+	b = protobuf.PutVarint(b, 0x20, uint64(x.DelayMs))
+	b = protobuf.PutVarint(b, 0x28, uint64(x.FailCode))
+	b = e.PutString(b, 0x32, x.FailMessage)
+	b = protobuf.PutVarint(b, 0x38, uint64(x.FailAfter))
+	return append(b, x.unknownFields...)
+}
+
+// LupineDecode is called by Lupine's codec.
+func (x *EchoRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
+	for uint(i) < uint(len(b)) {
+		var tag uint64
+		switch tag, i = protobuf.Tag(b, i); tag {
+		case 0x0a:
+			i = d.ReadString(&x.Text, b, i)
+		case 0x12:
+			i = d.ReadBytes(&x.Payload, b, i)
+		case 0x18:
+			i = protobuf.ReadVarint(&x.Count, b, i)
+		case 0x20:
+			i = protobuf.ReadVarint(&x.DelayMs, b, i)
+		case 0x28:
+			i = protobuf.ReadVarint(&x.FailCode, b, i)
+		case 0x32:
+			i = d.ReadString(&x.FailMessage, b, i)
+		case 0x38:
+			i = protobuf.ReadVarint(&x.FailAfter, b, i)
+		default:
+			i = d.Unknown(&x.unknownFields, b, i, tag)
+		}
+	}
+	return i
+}
+
+// LupineAppend is called by Lupine's codec.
+func (x *EchoReply) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
+	if x == nil {
+		return b
+	}
+	b = e.PutString(b, 0x0a, x.Text)
+	b = protobuf.PutBytes(b, 0x12, x.Payload)
+	b = protobuf.PutVarint(b, 0x18, uint64(x.Count))
+	return append(b, x.unknownFields...)
+}
+
+// LupineDecode is called by Lupine's codec.
+func (x *EchoReply) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
+	for uint(i) < uint(len(b)) {
+		var tag uint64
+		switch tag, i = protobuf.Tag(b, i); tag {
+		case 0x0a:
+			i = d.ReadString(&x.Text, b, i)
+		case 0x12:
+			i = d.ReadBytes(&x.Payload, b, i)
+		case 0x18:
+			i = protobuf.ReadVarint(&x.Count, b, i)
+		default:
+			i = d.Unknown(&x.unknownFields, b, i, tag)
+		}
+	}
+	return i
+}
+
+// LupineAppend is called by Lupine's codec.
+func (x *Everything) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
+	if x == nil {
+		return b
+	}
+	if !e.Enter() {
+		return b
+	}
+	b = protobuf.PutFixed64(b, 0x09, math.Float64bits(x.FDouble))
+	b = protobuf.PutFixed32(b, 0x15, math.Float32bits(x.FFloat))
+	b = protobuf.PutVarint(b, 0x18, uint64(x.FInt32))
+	b = protobuf.PutVarint(b, 0x20, uint64(x.FInt64))
+	b = protobuf.PutVarint(b, 0x28, uint64(x.FUint32))
+	b = protobuf.PutVarint(b, 0x30, uint64(x.FUint64))
+	b = protobuf.PutVarint(b, 0x38, protobuf.Zigzag(int64(x.FSint32)))
+	b = protobuf.PutVarint(b, 0x40, protobuf.Zigzag(int64(x.FSint64)))
+	b = protobuf.PutFixed32(b, 0x4d, uint32(x.FFixed32))
+	b = protobuf.PutFixed64(b, 0x51, uint64(x.FFixed64))
+	b = protobuf.PutFixed32(b, 0x5d, uint32(x.FSfixed32))
+	b = protobuf.PutFixed64(b, 0x61, uint64(x.FSfixed64))
+	b = protobuf.PutVarint(b, 0x68, protobuf.Bool(x.FBool))
+	b = e.PutString(b, 0x72, x.FString)
+	b = protobuf.PutBytes(b, 0x7a, x.FBytes)
+	b = protobuf.PutVarint(b, 0x80, uint64(x.FEnum))
+	if x.FMessage != nil {
+		b = protobuf.End2(x.FMessage.LupineAppend(e, append(b, 0x8a, 0x01, 0, 0)), len(b)+4)
+	}
+	b = protobuf.OptVarint(b, 0xa0, x.OInt32)
+	b = e.OptString(b, 0xaa, x.OString)
+	b = protobuf.OptBool(b, 0xb0, x.OBool)
+	b = protobuf.OptVarint(b, 0xb8, x.OEnum)
+	b = protobuf.AppendPackedVarint(b, 0xf2, x.RInt32)
+	b = protobuf.AppendPackedSint(b, 0xfa, x.RSint64)
+	b = protobuf.AppendPackedFixed32(b, 0x102, x.RFixed32)
+	b = protobuf.AppendPackedFixed64(b, 0x10a, x.RDouble)
+	b = protobuf.AppendPackedBool(b, 0x112, x.RBool)
+	b = e.AppendStrings(b, 0x11a, x.RString)
+	b = protobuf.AppendByteses(b, 0x122, x.RBytes)
+	b = protobuf.AppendPackedVarint(b, 0x12a, x.REnum)
+	for _, v := range x.RMessage {
+		b = protobuf.End(v.LupineAppend(e, append(b, 0xb2, 0x02, 0)), len(b)+3)
+	}
+	b = protobuf.AppendVarints(b, 0x138, x.RUnpacked)
+	b = protobuf.AppendMap(e, b, 0x142, x.MString, protobuf.StringKind(), protobuf.StringKind())
+	b = protobuf.AppendMap(e, b, 0x14a, x.MMessage, protobuf.VarintKind[int32](), protobuf.MessageKind[Everything_Inner]())
+	b = protobuf.AppendMap(e, b, 0x152, x.MBytes, protobuf.BoolKind(), protobuf.BytesKind())
+	b = protobuf.AppendMap(e, b, 0x15a, x.MEnum, protobuf.VarintKind[uint64](), protobuf.VarintKind[Colour]())
+	if x.WTimestamp != nil {
+		b = e.Foreign(b, 0x1e2, x.WTimestamp)
+	}
+	if x.WDuration != nil {
+		b = e.Foreign(b, 0x1ea, x.WDuration)
+	}
+	if x.WAny != nil {
+		b = e.Foreign(b, 0x1f2, x.WAny)
+	}
+	if x.WStruct != nil {
+		b = e.Foreign(b, 0x1fa, x.WStruct)
+	}
+	if x.WString != nil {
+		b = e.Foreign(b, 0x202, x.WString)
+	}
+	switch w := x.Choice.(type) {
+	case *Everything_CInt32:
+		if w != nil {
+			b = protobuf.AppendVarint(b, 0x190, uint64(w.CInt32))
+		}
+	case *Everything_CString:
+		if w != nil {
+			b = e.AppendString(b, 0x19a, w.CString)
+		}
+	case *Everything_CBytes:
+		if w != nil {
+			b = protobuf.AppendBytes(b, 0x1a2, w.CBytes)
+		}
+	case *Everything_CMessage:
+		if w != nil {
+			b = protobuf.End(w.CMessage.LupineAppend(e, append(b, 0xaa, 0x03, 0)), len(b)+3)
+		}
+	case *Everything_CEnum:
+		if w != nil {
+			b = protobuf.AppendVarint(b, 0x1b0, uint64(w.CEnum))
+		}
+	}
+	e.Leave()
+	return append(b, x.unknownFields...)
+}
+
+// LupineDecode is called by Lupine's codec.
+func (x *Everything) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
+	for uint(i) < uint(len(b)) {
+		var tag uint64
+		switch tag, i = protobuf.Tag(b, i); tag {
+		case 0x09:
+			i = protobuf.ReadDouble(&x.FDouble, b, i)
+		case 0x15:
+			i = protobuf.ReadFloat(&x.FFloat, b, i)
+		case 0x18:
+			i = protobuf.ReadVarint(&x.FInt32, b, i)
+		case 0x20:
+			i = protobuf.ReadVarint(&x.FInt64, b, i)
+		case 0x28:
+			i = protobuf.ReadVarint(&x.FUint32, b, i)
+		case 0x30:
+			i = protobuf.ReadVarint(&x.FUint64, b, i)
+		case 0x38:
+			i = protobuf.ReadSint(&x.FSint32, b, i)
+		case 0x40:
+			i = protobuf.ReadSint(&x.FSint64, b, i)
+		case 0x4d:
+			i = protobuf.ReadFixed32(&x.FFixed32, b, i)
+		case 0x51:
+			i = protobuf.ReadFixed64(&x.FFixed64, b, i)
+		case 0x5d:
+			i = protobuf.ReadFixed32(&x.FSfixed32, b, i)
+		case 0x61:
+			i = protobuf.ReadFixed64(&x.FSfixed64, b, i)
+		case 0x68:
+			i = protobuf.ReadBool(&x.FBool, b, i)
+		case 0x72:
+			i = d.ReadString(&x.FString, b, i)
+		case 0x7a:
+			i = d.ReadBytes(&x.FBytes, b, i)
+		case 0x80:
+			i = protobuf.ReadVarint(&x.FEnum, b, i)
+		case 0x8a:
+			i = d.Message(protobuf.New(&x.FMessage), b, i)
+		case 0xa0:
+			i = protobuf.ReadOptVarint(&x.OInt32, b, i)
+		case 0xaa:
+			i = d.ReadOptString(&x.OString, b, i)
+		case 0xb0:
+			i = protobuf.ReadOptBool(&x.OBool, b, i)
+		case 0xb8:
+			i = protobuf.ReadOptVarint(&x.OEnum, b, i)
+		case 0xf0:
+			i = protobuf.ReadVarints(&x.RInt32, b, i)
+		case 0xf2:
+			i = protobuf.ReadPackedVarint(&x.RInt32, b, i)
+		case 0xf8:
+			i = protobuf.ReadSints(&x.RSint64, b, i)
+		case 0xfa:
+			i = protobuf.ReadPackedSint(&x.RSint64, b, i)
+		case 0x105:
+			i = protobuf.ReadFixed32s(&x.RFixed32, b, i)
+		case 0x102:
+			i = protobuf.ReadPackedFixed32(&x.RFixed32, b, i)
+		case 0x109:
+			i = protobuf.ReadFixed64s(&x.RDouble, b, i)
+		case 0x10a:
+			i = protobuf.ReadPackedFixed64(&x.RDouble, b, i)
+		case 0x110:
+			i = protobuf.ReadBools(&x.RBool, b, i)
+		case 0x112:
+			i = protobuf.ReadPackedBool(&x.RBool, b, i)
+		case 0x11a:
+			i = d.ReadStrings(&x.RString, b, i, 0x11a)
+		case 0x122:
+			i = d.ReadByteses(&x.RBytes, b, i, 0x122)
+		case 0x128:
+			i = protobuf.ReadVarints(&x.REnum, b, i)
+		case 0x12a:
+			i = protobuf.ReadPackedVarint(&x.REnum, b, i)
+		case 0x132:
+			i = protobuf.ReadMessages(d, &x.RMessage, b, i, 0x132)
+		case 0x138:
+			i = protobuf.ReadVarints(&x.RUnpacked, b, i)
+		case 0x13a:
+			i = protobuf.ReadPackedVarint(&x.RUnpacked, b, i)
+		case 0x142:
+			i = protobuf.ReadMap(d, &x.MString, b, i, 0x142, protobuf.StringKind(), protobuf.StringKind())
+		case 0x14a:
+			i = protobuf.ReadMessageMap(d, &x.MMessage, b, i, 0x14a, protobuf.VarintKind[int32](), protobuf.MessageKind[Everything_Inner]())
+		case 0x152:
+			i = protobuf.ReadMap(d, &x.MBytes, b, i, 0x152, protobuf.BoolKind(), protobuf.BytesKind())
+		case 0x15a:
+			i = protobuf.ReadMap(d, &x.MEnum, b, i, 0x15a, protobuf.VarintKind[uint64](), protobuf.VarintKind[Colour]())
+		case 0x190:
+			w := new(Everything_CInt32)
+			x.Choice, i = w, protobuf.ReadVarint(&w.CInt32, b, i)
+		case 0x19a:
+			w := new(Everything_CString)
+			x.Choice, i = w, d.ReadString(&w.CString, b, i)
+		case 0x1a2:
+			w := new(Everything_CBytes)
+			x.Choice, i = w, d.ReadBytes(&w.CBytes, b, i)
+		case 0x1aa:
+			w, _ := x.Choice.(*Everything_CMessage)
+			x.Choice, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).CMessage), b, i)
+		case 0x1b0:
+			w := new(Everything_CEnum)
+			x.Choice, i = w, protobuf.ReadVarint(&w.CEnum, b, i)
+		case 0x1e2:
+			i = d.Foreign(protobuf.New(&x.WTimestamp), b, i)
+		case 0x1ea:
+			i = d.Foreign(protobuf.New(&x.WDuration), b, i)
+		case 0x1f2:
+			i = d.Foreign(protobuf.New(&x.WAny), b, i)
+		case 0x1fa:
+			i = d.Foreign(protobuf.New(&x.WStruct), b, i)
+		case 0x202:
+			i = d.Foreign(protobuf.New(&x.WString), b, i)
+		default:
+			i = d.Unknown(&x.unknownFields, b, i, tag)
+		}
+	}
+	return i
+}
+
+// LupineAppend is called by Lupine's codec.
+func (x *Everything_Inner) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
+	if x == nil {
+		return b
+	}
+	if !e.Enter() {
+		return b
+	}
+	b = e.PutString(b, 0x0a, x.Name)
+	for _, v := range x.Children {
+		b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+	}
+	e.Leave()
+	return append(b, x.unknownFields...)
+}
+
+// LupineDecode is called by Lupine's codec.
+func (x *Everything_Inner) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
+	for uint(i) < uint(len(b)) {
+		var tag uint64
+		switch tag, i = protobuf.Tag(b, i); tag {
+		case 0x0a:
+			i = d.ReadString(&x.Name, b, i)
+		case 0x12:
+			i = protobuf.ReadMessages(d, &x.Children, b, i, 0x12)
+		default:
+			i = d.Unknown(&x.unknownFields, b, i, tag)
+		}
+	}
+	return i
+}
+
+// The runtime must be one that this code was written for.
+const _ = protobuf.GeneratedVersion1
