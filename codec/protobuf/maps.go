@@ -114,7 +114,7 @@ func MessageKind[T any, P interface {
 		func(e *Encoder, b []byte, tag uint64, v *T) []byte {
 			return End(P(v).LupineAppend(e, append(b, byte(tag), 0)), len(b)+2)
 		},
-		func(d *Decoder, p **T, b []byte, i int) int { return d.Message(P(*p), b, i) }}
+		func(d *Decoder, p **T, b []byte, i int) int { return d.Message(P(New(p)), b, i) }}
 }
 
 // ForeignKind is for all other messages.
@@ -124,7 +124,7 @@ func ForeignKind[T any, P interface {
 }]() Kind[*T] {
 	return Kind[*T]{2,
 		func(e *Encoder, b []byte, tag uint64, v *T) []byte { return e.Foreign(b, tag, P(v)) },
-		func(d *Decoder, p **T, b []byte, i int) int { return d.Foreign(P(*p), b, i) }}
+		func(d *Decoder, p **T, b []byte, i int) int { return d.Foreign(P(New(p)), b, i) }}
 }
 
 // AppendMap appends a map field, sorted by key if so asked.
@@ -172,20 +172,42 @@ func sortedKeys[K Key, V any](m map[K]V) []K {
 
 // ReadMap reads one entry of a map field whose values are no messages.
 func ReadMap[K Key, V any](d *Decoder, m *map[K]V, b []byte, i int, tag uint64, key Kind[K], val Kind[V]) int {
+	var k K
 	var v V
 	if p, ok := any(&v).(*[]byte); ok {
 		*p = []byte{} // what an entry without a value holds
 	}
-	return readEntry(d, m, b, i, tag, key, val, v)
+	next := readPair(d, b, i, &k, &v, key, val)
+	if next >= 0 {
+		if *m == nil {
+			*m = make(map[K]V, run(b, i, tag, maxMapHint))
+		}
+		(*m)[k] = v
+	}
+	return next
 }
 
 // ReadMessageMap is ReadMap for messages: an entry without a value holds an
 // empty one.
 func ReadMessageMap[K Key, T any](d *Decoder, m *map[K]*T, b []byte, i int, tag uint64, key Kind[K], val Kind[*T]) int {
-	return readEntry(d, m, b, i, tag, key, val, new(T))
+	var k K
+	var v *T
+	next := readPair(d, b, i, &k, &v, key, val)
+	if next >= 0 {
+		if *m == nil {
+			*m = make(map[K]*T, run(b, i, tag, maxMapHint))
+		}
+		if v == nil {
+			v = new(T)
+			d.check = true // it may lack a required field
+		}
+		(*m)[k] = v
+	}
+	return next
 }
 
-func readEntry[K Key, V any](d *Decoder, m *map[K]V, b []byte, i int, tag uint64, key Kind[K], val Kind[V], v V) int {
+// readPair reads a map entry. Fields other than key and value are dropped.
+func readPair[K, V any](d *Decoder, b []byte, i int, k *K, v *V, key Kind[K], val Kind[V]) int {
 	n, at := length(b, i)
 	if at < 0 {
 		return at
@@ -193,23 +215,9 @@ func readEntry[K Key, V any](d *Decoder, m *map[K]V, b []byte, i int, tag uint64
 	if d.depth <= 0 {
 		return badDepth
 	}
-	if *m == nil {
-		*m = make(map[K]V, run(b, i, tag, maxMapHint))
-	}
-	var k K
 	d.depth--
-	if code := readPair(d, b[at:at+n], &k, &v, key, val); code < 0 {
-		return code
-	}
-	d.depth++
-	(*m)[k] = v
-	return at + n
-}
-
-// readPair reads the fields of a map entry. Fields other than key and value
-// are dropped.
-func readPair[K, V any](d *Decoder, b []byte, k *K, v *V, key Kind[K], val Kind[V]) int {
-	for i := 0; uint(i) < uint(len(b)); {
+	b = b[at : at+n]
+	for i = 0; uint(i) < uint(len(b)); {
 		var tag uint64
 		tag, i = Tag(b, i)
 		switch {
@@ -223,9 +231,10 @@ func readPair[K, V any](d *Decoder, b []byte, k *K, v *V, key Kind[K], val Kind[
 		default:
 			i = skip(b, i, tag, d.depth)
 		}
-		if i < 0 {
-			return inside(i)
-		}
 	}
-	return 0
+	d.depth++
+	if i < 0 {
+		return inside(i)
+	}
+	return at + n
 }
