@@ -384,7 +384,8 @@ func testDeadline(t *testing.T, p pair) {
 			ctx, cancel := context.WithTimeout(t.Context(), d)
 			r, out := p.say(ctx, &peerpb.Order{}, options{})
 			cancel()
-			if out.err != nil || r.SecondsLeft > d.Seconds()+0.1 || r.SecondsLeft < d.Seconds()-4 {
+			// C-core rounds a long timeout up by about a percent.
+			if out.err != nil || r.SecondsLeft > d.Seconds()*1.02+0.1 || r.SecondsLeft < d.Seconds()-4 {
 				t.Errorf("deadline in %v: the handler sees %.3f s, %v", d, r.GetSecondsLeft(), out.err)
 			}
 		}
