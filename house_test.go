@@ -31,7 +31,7 @@ var imports = map[string][]string{
 	"wire/h2":              {".", "naming", "internal/grpcmsg", "internal/workers", "wire/h2/internal/...", "golang.org/x/sys/...", "golang.org/x/net/http/httpproxy"},
 	"wire/h2/internal/...": {"wire/h2/internal/...", "golang.org/x/net/http2/hpack"},
 	"wires":                {".", "naming", "wire/..."},
-	"rpctest":              {".", "internal/testpb", "codec/protobuf"},
+	"rpctest":              {".", "internal/testpb", "codec/protobuf", "google.golang.org/protobuf/...", "go.uber.org/goleak"},
 	// Generated code: messages and stubs.
 	"internal/testpb":             {".", "codec/protobuf", "google.golang.org/protobuf/..."},
 	"codec/protobuf/internal/...": {".", "codec/protobuf", "codec/protobuf/internal/...", "google.golang.org/protobuf/..."},

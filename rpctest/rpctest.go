@@ -1,0 +1,103 @@
+// Package rpctest holds the behaviours that every wire must show. A wire package
+// runs them all with one call from its tests:
+//
+//	func TestWire(t *testing.T) {
+//		rpctest.Run(t, rpctest.Wire{
+//			Name: "inproc",
+//			New: func(testing.TB) (lupine.Listener, func() lupine.Target) {
+//				n := inproc.New()
+//				return n.Listen(), n.To
+//			},
+//		})
+//	}
+//
+// A behaviour is a subtest named after what it shows, such as "Cancel/midStream".
+// Those that need what the wire's capability table does not have are left out;
+// the others run against a real listener and a real session, each with a server of
+// its own. Each ends with a look for goroutines that were left behind.
+package rpctest
+
+import (
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"github.com/lupine-rpc/lupine"
+)
+
+// Wire is what a suite runs on.
+type Wire struct {
+	// Name is the subtest that everything runs under, such as "tcp" or "tls".
+	Name string
+	// New returns a listener at a fresh address that nobody uses, and a function
+	// that returns the target that leads there, called once the listener is bound.
+	// It may register cleanups with t.
+	New func(t testing.TB) (lupine.Listener, func() lupine.Target)
+	// Skip names behaviours that this way of serving cannot show, such as
+	// "Drain/tellsHandlers", each with the reason, which is printed. A name
+	// without a slash leaves out a whole group.
+	Skip map[string]string
+}
+
+// behaviour is one thing that every wire must do.
+type behaviour struct {
+	name  string
+	needs lupine.Capabilities
+	run   func(e *env)
+}
+
+// group is behaviours that belong together.
+type group struct {
+	name string
+	all  []behaviour
+}
+
+// groups returns the whole suite.
+func groups() []group {
+	return []group{
+		{"Calls", callBehaviours()},
+	}
+}
+
+// Run checks every behaviour that the wire's capabilities call for.
+func Run(t *testing.T, w Wire) {
+	t.Run(w.Name, func(t *testing.T) {
+		known := make(map[string]bool)
+		for _, g := range groups() {
+			known[g.name] = true
+			t.Run(g.name, func(t *testing.T) {
+				if why, ok := w.Skip[g.name]; ok {
+					t.Skip(why)
+				}
+				for _, b := range g.all {
+					known[g.name+"/"+b.name] = true
+					t.Run(b.name, func(t *testing.T) { runOne(t, w, g.name+"/"+b.name, b) })
+				}
+			})
+		}
+		for name := range w.Skip {
+			if !known[name] {
+				t.Errorf("Wire.Skip names %q, which is no behaviour", name)
+			}
+		}
+	})
+}
+
+func runOne(t *testing.T, w Wire, name string, b behaviour) {
+	if why, ok := w.Skip[name]; ok {
+		t.Skip(why)
+	}
+	l, _ := w.New(t)
+	info := l.Info()
+	if no := info.Capabilities.Lacks(b.needs); no != "" {
+		t.Skipf("wire %s has no %s", info.Name, no)
+	}
+	before := goleak.IgnoreCurrent()
+	// Cleanups run last in, first out: this one after the server's and the conn's.
+	t.Cleanup(func() {
+		if !t.Failed() {
+			goleak.VerifyNone(t, before)
+		}
+	})
+	b.run(newEnv(t, w, info))
+}
