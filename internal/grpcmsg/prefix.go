@@ -2,6 +2,7 @@ package grpcmsg
 
 import (
 	"encoding/binary"
+	"math"
 
 	"github.com/lupine-rpc/lupine"
 )
@@ -51,7 +52,10 @@ func CheckReceive(length uint32, limit int) error {
 	if limit == 0 {
 		limit = lupine.DefaultMaxReceive
 	}
-	if limit < 0 || uint64(length) <= uint64(limit) {
+	if limit < 0 {
+		limit = math.MaxInt - PrefixLen // what a 32-bit machine can address
+	}
+	if uint64(length) <= uint64(limit) {
 		return nil
 	}
 	return fail(lupine.ResourceExhausted, "a message of %d bytes is larger than the receive limit of %d bytes; raise the limit or send less", length, limit)

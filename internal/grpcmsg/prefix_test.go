@@ -44,7 +44,7 @@ func TestCheckReceive(t *testing.T) {
 		limit  int
 		ok     bool
 	}{
-		{4 << 20, 0, true}, {4<<20 + 1, 0, false}, {10, 10, true}, {11, 10, false}, {math.MaxUint32, -1, true}, {0, 1, true}, {math.MaxUint32, 1, false},
+		{4 << 20, 0, true}, {4<<20 + 1, 0, false}, {10, 10, true}, {11, 10, false}, {math.MaxUint32, -1, math.MaxInt > math.MaxUint32}, {1 << 30, -1, true}, {0, 1, true}, {math.MaxUint32, 1, false},
 	} {
 		err := CheckReceive(c.length, c.limit)
 		if (err == nil) != c.ok {
