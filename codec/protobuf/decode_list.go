@@ -32,17 +32,16 @@ func run(b []byte, i int, tag uint64, most int) int {
 func ReadMessages[T any, P interface {
 	*T
 	Message
-}](d *Decoder, list *[]*T, b []byte, i int, tag uint64) int {
-	var zero T
-	n := run(b, i, tag, max(1, maxSlab/max(1, int(unsafe.Sizeof(zero)))))
-	slab := make([]T, n)
-	s := slices.Grow(*list, n)
-	for k := range slab {
+}](d *Decoder, slot int, list *[]*T, b []byte, i int, tag uint64) int {
+	n := run(b, i, tag, max(1, maxSlab/sizeOf[T]()))
+	values := take[T](d, slot, n)
+	s := room(d, slot, *list, n)
+	for k := range values {
 		if k > 0 {
 			_, i = Tag(b, i)
 		}
-		s = append(s, &slab[k])
-		if i = d.Message(P(&slab[k]), b, i); i < 0 {
+		s = append(s, &values[k])
+		if i = d.Message(P(&values[k]), b, i); i < 0 {
 			break
 		}
 	}
@@ -54,8 +53,8 @@ func ReadMessages[T any, P interface {
 func ReadGroups[T any, P interface {
 	*T
 	Message
-}](d *Decoder, list *[]*T, b []byte, i int, end uint64) int {
-	m := new(T)
+}](d *Decoder, slot int, list *[]*T, b []byte, i int, end uint64) int {
+	m := Alloc[T](d, slot)
 	*list = append(*list, m)
 	return d.Group(P(m), b, i, end)
 }

@@ -12,6 +12,11 @@ func ReadVarint[T Integer](p *T, b []byte, i int) int {
 		*p = T(b[i])
 		return i + 1
 	}
+	return readLong(p, b, i)
+}
+
+// readLong is ReadVarint for two bytes and more.
+func readLong[T Integer](p *T, b []byte, i int) int {
 	v, i := varint(b, i)
 	*p = T(v)
 	return i
@@ -44,7 +49,8 @@ func unzigzag[T int32 | int64](v T) T {
 
 // ReadBool reads a bool field: every number but zero is true.
 func ReadBool(p *bool, b []byte, i int) int {
-	v, i := varint(b, i)
+	var v uint64
+	i = ReadVarint(&v, b, i)
 	*p = v != 0
 	return i
 }

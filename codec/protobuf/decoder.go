@@ -1,8 +1,9 @@
 package protobuf
 
 import (
+	"encoding/binary"
 	"math"
-	"unicode/utf8"
+	"math/bits"
 	"unsafe"
 )
 
@@ -28,6 +29,8 @@ type Decoder struct {
 	endTag uint64
 	check  bool
 	err    error
+	allocs int // up to firstShared
+	slots  *slots
 }
 
 // Check notes that a required field may be missing somewhere: the whole
@@ -64,14 +67,15 @@ func Tag(b []byte, i int) (uint64, int) {
 	if uint(i) < uint(len(b)) && b[i] < 0x80 {
 		return uint64(b[i]), i + 1
 	}
-	return longTag(b, i)
+	return LongTag(b, i+1)
 }
 
-func longTag(b []byte, i int) (uint64, int) {
-	if uint(i) < uint(len(b)-1) && b[i+1] < 0x80 {
-		return uint64(b[i]&0x7f) | uint64(b[i+1])<<7, i + 2
+// LongTag is Tag for tags of two bytes and more; i is the index after the first.
+func LongTag(b []byte, i int) (uint64, int) {
+	if uint(i) < uint(len(b)) && b[i] < 0x80 {
+		return uint64(b[i-1]&0x7f) | uint64(b[i])<<7, i + 1
 	}
-	v, i := varint(b, i)
+	v, i := varint(b, i-1)
 	if v > math.MaxUint32 { // the largest field number is 1<<29 - 1
 		return 0, badTag
 	}
@@ -83,6 +87,18 @@ func varint(b []byte, i int) (uint64, int) {
 	if i < 0 {
 		return 0, i
 	}
+	if len(b)-i >= 8 {
+		w := binary.LittleEndian.Uint64(b[i:])
+		if stop := ^w & high; stop != 0 {
+			return unspread(w & (stop ^ (stop - 1)) &^ high), i + bits.TrailingZeros64(stop)>>3 + 1
+		}
+	}
+	return anyVarint(b, i)
+}
+
+// anyVarint is varint byte by byte: at the end of the input, and for numbers
+// of 57 bits and more.
+func anyVarint(b []byte, i int) (uint64, int) {
 	var v uint64
 	for shift := uint(0); shift < 64; shift += 7 {
 		if i >= len(b) {
@@ -284,16 +300,27 @@ func (d *Decoder) ReadRawString(p *string, b []byte, i int) int {
 
 // ReadString reads a string field and checks that it is UTF-8.
 func (d *Decoder) ReadString(p *string, b []byte, i int) int {
-	n, i := length(b, i)
+	var n int
+	// Here and below the short cases of length and stable are written out:
+	// strings are what most messages are made of.
+	if uint(i) < uint(len(b)) && b[i] < 0x80 && int(b[i]) < len(b)-i {
+		n, i = int(b[i]), i+1
+	} else {
+		n, i = length(b, i)
+	}
 	if n == 0 {
 		*p = ""
 		return i
 	}
-	s := d.stable(b, i, n)
-	if !utf8.Valid(s) {
+	if !validText(b[i : i+n]) {
 		return badUTF8
 	}
-	*p = unsafe.String(unsafe.SliceData(s), n)
+	off := cap(d.src) - cap(b) + i - d.at
+	if uint(off) < uint(len(d.region)) && n <= len(d.region)-off {
+		*p = unsafe.String(&d.region[off], n)
+		return i + n
+	}
+	*p = unsafe.String(unsafe.SliceData(d.copy(b, i, n)), n)
 	return i + n
 }
 

@@ -39,8 +39,8 @@ func (e *Encoder) Leave() { e.depth-- }
 // End completes a length-delimited value that begins at b[p:]: the length goes
 // into the one byte before it, or is made room for.
 func End(b []byte, p int) []byte {
-	if n := len(b) - p; n < 1<<7 {
-		b[p-1] = byte(n)
+	if len(b)-p < 1<<7 {
+		b[p-1] = byte(len(b) - p)
 		return b
 	}
 	return moveLength(b, p, 1)
@@ -48,12 +48,13 @@ func End(b []byte, p int) []byte {
 
 // End2 is End where two bytes have been left for the length.
 func End2(b []byte, p int) []byte {
-	if n := len(b) - p; n >= 1<<7 && n < 1<<14 {
-		b[p-1] = byte(n >> 7)
-		b[p-2] = byte(n) | 0x80
-		return b
+	n := len(b) - p
+	if n < 1<<7 || n >= 1<<14 {
+		return moveLength(b, p, 2)
 	}
-	return moveLength(b, p, 2)
+	b[p-1] = byte(n >> 7)
+	b[p-2] = byte(n) | 0x80
+	return b
 }
 
 // moveLength writes the length of b[p:] before it, where room bytes have been
@@ -95,6 +96,7 @@ func appendVarint(b []byte, v uint64) []byte {
 
 // appendLongVarint is appendVarint for two bytes and more. It spreads the
 // bits with arithmetic: widths are hard to predict, so branches are dear.
+//go:noinline
 func appendLongVarint(b []byte, v uint64) []byte {
 	n := len(b)
 	if cap(b)-n < 8 || v >= 1<<56 {
@@ -134,17 +136,34 @@ func AppendVarint(b []byte, tag, v uint64) []byte {
 	return appendTagVarint(b, tag, v)
 }
 
+// appendTagVarint is kept out of line so that its callers are not.
+//
+//go:noinline
 func appendTagVarint(b []byte, tag, v uint64) []byte {
 	return appendVarint(appendVarint(b, tag), v)
 }
 
-// PutVarint appends a varint field unless v is zero.
-func PutVarint(b []byte, tag, v uint64) []byte {
+// PutVarint appends a varint field unless v is zero. tag is one byte: the
+// field's number is at most 15.
+func PutVarint(b []byte, tag byte, v uint64) []byte {
 	if v == 0 {
 		return b
 	}
-	if tag < 1<<7 && v < 1<<7 {
-		return append(b, byte(tag), byte(v))
+	if v < 1<<7 {
+		return append(b, tag, byte(v))
+	}
+	return appendTagged(b, tag, v)
+}
+
+//go:noinline
+func appendTagged(b []byte, tag byte, v uint64) []byte {
+	return appendLongVarint(append(b, tag), v)
+}
+
+// PutFarVarint is PutVarint for larger tags.
+func PutFarVarint(b []byte, tag, v uint64) []byte {
+	if v == 0 {
+		return b
 	}
 	return appendTagVarint(b, tag, v)
 }
@@ -180,6 +199,9 @@ func OptBool(b []byte, tag uint64, p *bool) []byte {
 
 // AppendFixed32 appends a 32-bit field.
 func AppendFixed32(b []byte, tag uint64, v uint32) []byte {
+	if tag < 1<<7 {
+		return append(b, byte(tag), byte(v), byte(v>>8), byte(v>>16), byte(v>>24))
+	}
 	return binary.LittleEndian.AppendUint32(appendVarint(b, tag), v)
 }
 
@@ -201,6 +223,10 @@ func OptFixed32[T ~int32 | ~uint32 | ~float32](b []byte, tag uint64, p *T) []byt
 
 // AppendFixed64 appends a 64-bit field.
 func AppendFixed64(b []byte, tag uint64, v uint64) []byte {
+	if tag < 1<<7 {
+		return append(b, byte(tag), byte(v), byte(v>>8), byte(v>>16), byte(v>>24),
+			byte(v>>32), byte(v>>40), byte(v>>48), byte(v>>56))
+	}
 	return binary.LittleEndian.AppendUint64(appendVarint(b, tag), v)
 }
 
@@ -256,13 +282,22 @@ func OptRawString(b []byte, tag uint64, p *string) []byte {
 
 // AppendString appends a string field and checks that it is UTF-8.
 func (e *Encoder) AppendString(b []byte, tag uint64, s string) []byte {
-	if !utf8.ValidString(s) {
-		e.badString()
-	}
-	if n := uint64(len(s)); tag < 1<<7 && n < 1<<7 {
+	n := len(s)
+	if tag < 1<<7 && n < 1<<7 {
 		b = append(b, byte(tag), byte(n))
 	} else {
-		b = appendTagVarint(b, tag, n)
+		b = appendTagVarint(b, tag, uint64(n))
+	}
+	if n <= 16 && cap(b)-len(b) >= 16 {
+		at := len(b)
+		b = b[:at+n]
+		if copyASCII(b[at:at+16:at+16], s) {
+			return b
+		}
+		b = b[:at]
+	}
+	if !utf8.ValidString(s) {
+		e.badString()
 	}
 	return append(b, s...)
 }

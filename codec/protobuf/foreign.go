@@ -3,9 +3,7 @@ package protobuf
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
-	"unsafe"
 
 	"google.golang.org/protobuf/proto"
 )
@@ -144,17 +142,16 @@ func (d *Decoder) Extensions(m proto.Message, fields []byte, i int) int {
 func ReadForeigns[T any, P interface {
 	*T
 	proto.Message
-}](d *Decoder, list *[]*T, b []byte, i int, tag uint64) int {
-	var zero T
-	n := run(b, i, tag, max(1, maxSlab/max(1, int(unsafe.Sizeof(zero)))))
-	slab := make([]T, n)
-	s := slices.Grow(*list, n)
-	for k := range slab {
+}](d *Decoder, slot int, list *[]*T, b []byte, i int, tag uint64) int {
+	n := run(b, i, tag, max(1, maxSlab/sizeOf[T]()))
+	values := take[T](d, slot, n)
+	s := room(d, slot, *list, n)
+	for k := range values {
 		if k > 0 {
 			_, i = Tag(b, i)
 		}
-		s = append(s, &slab[k])
-		if i = d.Foreign(P(&slab[k]), b, i); i < 0 {
+		s = append(s, &values[k])
+		if i = d.Foreign(P(&values[k]), b, i); i < 0 {
 			break
 		}
 	}
@@ -166,8 +163,8 @@ func ReadForeigns[T any, P interface {
 func ReadForeignGroups[T any, P interface {
 	*T
 	proto.Message
-}](d *Decoder, list *[]*T, b []byte, i int, end uint64) int {
-	m := new(T)
+}](d *Decoder, slot int, list *[]*T, b []byte, i int, end uint64) int {
+	m := Alloc[T](d, slot)
 	*list = append(*list, m)
 	return d.ForeignGroup(P(m), b, i, end)
 }

@@ -77,6 +77,14 @@ func keepUnknown(m proto.Message, unknown []byte, i int) int {
 	return i
 }
 
+// Where the types of which a Struct may hold many share allocations; generated
+// code numbers its types from 0.
+const (
+	slotValue = slabSlots - 1 - iota
+	slotNumber
+	slotString
+)
+
 type (
 	timestamp   timestamppb.Timestamp
 	duration    durationpb.Duration
@@ -231,7 +239,7 @@ func (x *listValue) LupineAppend(e *Encoder, b []byte) []byte {
 
 func (x *listValue) LupineDecode(d *Decoder, b []byte) int {
 	return d.readOne((*structpb.ListValue)(x), b, 0x0a, func(i int) int {
-		return ReadForeigns(d, &x.Values, b, i, 0x0a)
+		return ReadForeigns(d, slotValue, &x.Values, b, i, 0x0a)
 	})
 }
 
@@ -278,10 +286,10 @@ func (x *value) LupineDecode(d *Decoder, b []byte) (i int) {
 			w := new(structpb.Value_NullValue)
 			x.Kind, i = w, ReadVarint(&w.NullValue, b, i)
 		case 0x11:
-			w := new(structpb.Value_NumberValue)
+			w := Alloc[structpb.Value_NumberValue](d, slotNumber)
 			x.Kind, i = w, ReadDouble(&w.NumberValue, b, i)
 		case 0x1a:
-			w := new(structpb.Value_StringValue)
+			w := Alloc[structpb.Value_StringValue](d, slotString)
 			x.Kind, i = w, d.ReadString(&w.StringValue, b, i)
 		case 0x20:
 			w := new(structpb.Value_BoolValue)

@@ -89,6 +89,9 @@ func (m *message) appendField(f *protogen.Field) {
 func (m *message) appendScalar(f *protogen.Field, prefix, v string) {
 	s := m.scalarOf(f)
 	tag := tagOf(f, wireType(f.Desc.Kind()))
+	if prefix == "Put" && s.family == "Varint" && tag >= 0x80 {
+		prefix = "PutFar"
+	}
 	m.P("b = ", m.writer(s, prefix+s.family), "(b, ", hex(tag), ", ", s.write(v), ")")
 }
 

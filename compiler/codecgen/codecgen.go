@@ -41,7 +41,7 @@ type Options struct {
 // messages' own package. It writes nothing if f has no messages. It is safe for
 // concurrent use with different g.
 func File(g *protogen.GeneratedFile, f *protogen.File, opts Options) error {
-	fg := &file{GeneratedFile: g, path: f.Desc.Path(), opts: opts}
+	fg := &file{GeneratedFile: g, path: f.Desc.Path(), opts: opts, slots: map[protogen.GoIdent]int{}}
 	for _, m := range f.Messages {
 		if err := fg.messages(m); err != nil {
 			return fmt.Errorf("%s: %w", f.Desc.Path(), err)
@@ -88,6 +88,7 @@ type file struct {
 	path  string
 	opts  Options
 	count int // messages written
+	slots map[protogen.GoIdent]int
 }
 
 // rt names something of the runtime.

@@ -1,6 +1,7 @@
 package codecgen
 
 import (
+	"strconv"
 	"unicode"
 	"unicode/utf8"
 
@@ -19,8 +20,11 @@ func (m *message) decodeMethod() error {
 		unknown = "&others"
 	}
 	m.P("for uint(i) < uint(len(b)) {")
-	m.P("var tag uint64")
-	m.P("switch tag, i = ", m.rt("Tag"), "(b, i); tag {")
+	m.P("tag := uint64(b[i])")
+	m.P("if i++; tag >= 0x80 {")
+	m.P("tag, i = ", m.rt("LongTag"), "(b, i)")
+	m.P("}")
+	m.P("switch tag {")
 	for _, f := range m.Fields {
 		m.decodeField(f)
 	}
@@ -62,7 +66,7 @@ func (m *message) decodeField(f *protogen.Field) {
 			v = m.rt("New") + "(" + v + ")"
 		}
 		m.P("case ", tag, ":")
-		m.P("i = ", m.rt(m.messageReader(f)), "(d, ", v, ", b, i, ", m.readerTag(f), ")")
+		m.P("i = ", m.rt(m.messageReader(f)), "(d, ", m.slot(f.Message.GoIdent), ", ", v, ", b, i, ", m.readerTag(f), ")")
 	case f.Desc.IsList():
 		m.decodeList(f, v)
 	case inOneof(f):
@@ -107,13 +111,14 @@ func (m *message) decodeOneofField(f *protogen.Field) {
 	m.P("case ", hex(tagOf(f, wireType(f.Desc.Kind()))), ":")
 	if f.Message == nil {
 		s := m.scalarOf(f)
-		m.P("w := new(", m.wrapper(f), ")")
+		m.P("w := ", m.rt("Alloc"), "[", m.wrapper(f), "](d, ", m.wrapperSlot(f), ")")
 		m.P(one, ", i = w, ", m.reader(s, "Read"+s.read), "(&w.", f.GoName, ", b, i)")
 		return
 	}
 	// A message is merged into the one that is there.
 	m.P("w, _ := ", one, ".(*", m.wrapper(f), ")")
-	m.P(one, ", i = ", m.rt("New"), "(&w), ", m.readMessage(f, "&"+m.rt("New")+"(&w)."+f.GoName))
+	m.P(one, " = ", m.rt("Make"), "(d, ", m.wrapperSlot(f), ", &w)")
+	m.P("i = ", m.readMessage(f, "&w."+f.GoName))
 }
 
 // readMessage is the call that reads a message or group into the field that v
@@ -131,7 +136,22 @@ func (m *message) readMessage(f *protogen.Field, v string) string {
 			name = "Group"
 		}
 	}
-	return "d." + name + "(" + m.rt("New") + "(" + v + "), b, i" + end + ")"
+	return "d." + name + "(" + m.rt("Make") + "(d, " + m.slot(f.Message.GoIdent) + ", " + v + "), b, i" + end + ")"
+}
+
+// slot numbers the types that the file's messages are made of, so that the
+// runtime can allocate values of one type together.
+func (g *file) slot(id protogen.GoIdent) string {
+	n, ok := g.slots[id]
+	if !ok {
+		n = len(g.slots)
+		g.slots[id] = n
+	}
+	return strconv.Itoa(n)
+}
+
+func (m *message) wrapperSlot(f *protogen.Field) string {
+	return m.slot(protogen.GoIdent{GoName: m.wrapper(f)})
 }
 
 // messageReader names the function that reads an element of a list of messages.

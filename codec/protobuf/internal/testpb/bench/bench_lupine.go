@@ -20,8 +20,11 @@ func (x *Small) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Small) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadString(&x.Name, b, i)
 		case 0x10:
@@ -64,8 +67,8 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptFixed64(b, 0xa1, x.A20)
 	b = protobuf.OptBool(b, 0xa8, x.A21)
 	b = e.PutString(b, 0xb2, x.A22)
-	b = protobuf.PutVarint(b, 0xb8, uint64(x.A23))
-	b = protobuf.PutVarint(b, 0xc0, uint64(x.A24))
+	b = protobuf.PutFarVarint(b, 0xb8, uint64(x.A23))
+	b = protobuf.PutFarVarint(b, 0xc0, uint64(x.A24))
 	if x.A25 != nil {
 		b = protobuf.End(x.A25.LupineAppend(e, append(b, 0xca, 0x01, 0)), len(b)+3)
 	}
@@ -88,8 +91,11 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Wide) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadVarint(&x.A1, b, i)
 		case 0x10:
@@ -139,7 +145,7 @@ func (x *Wide) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0xc0:
 			i = protobuf.ReadVarint(&x.A24, b, i)
 		case 0xca:
-			i = d.Message(protobuf.New(&x.A25), b, i)
+			i = d.Message(protobuf.Make(d, 0, &x.A25), b, i)
 		case 0xd0:
 			i = protobuf.ReadVarints(&x.A26, b, i)
 		case 0xd2:
@@ -149,10 +155,10 @@ func (x *Wide) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0xe2:
 			i = protobuf.ReadMap(d, &x.A28, b, i, 0xe2, protobuf.StringKind(), protobuf.StringKind())
 		case 0xe8:
-			w := new(Wide_A29)
+			w := protobuf.Alloc[Wide_A29](d, 1)
 			x.One, i = w, protobuf.ReadVarint(&w.A29, b, i)
 		case 0xf2:
-			w := new(Wide_A30)
+			w := protobuf.Alloc[Wide_A30](d, 2)
 			x.One, i = w, d.ReadString(&w.A30, b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
@@ -173,8 +179,11 @@ func (x *Ints) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Ints) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadVarints(&x.Values, b, i)
 		case 0x0a:
@@ -198,8 +207,11 @@ func (x *Strings) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Strings) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadStrings(&x.Values, b, i, 0x0a)
 		default:
@@ -221,8 +233,11 @@ func (x *Payload) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Payload) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadBytes(&x.Body, b, i)
 		default:
@@ -247,12 +262,15 @@ func (x *Blob) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Blob) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadVarint(&x.Status, b, i)
 		case 0x12:
-			i = d.Message(protobuf.New(&x.Payload), b, i)
+			i = d.Message(protobuf.Make(d, 3, &x.Payload), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -274,10 +292,13 @@ func (x *Traces) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Traces) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = protobuf.ReadMessages(d, &x.ResourceSpans, b, i, 0x0a)
+			i = protobuf.ReadMessages(d, 4, &x.ResourceSpans, b, i, 0x0a)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -303,12 +324,15 @@ func (x *ResourceSpans) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *ResourceSpans) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = d.Message(protobuf.New(&x.Resource), b, i)
+			i = d.Message(protobuf.Make(d, 5, &x.Resource), b, i)
 		case 0x12:
-			i = protobuf.ReadMessages(d, &x.ScopeSpans, b, i, 0x12)
+			i = protobuf.ReadMessages(d, 6, &x.ScopeSpans, b, i, 0x12)
 		case 0x1a:
 			i = d.ReadString(&x.SchemaUrl, b, i)
 		default:
@@ -333,10 +357,13 @@ func (x *Resource) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Resource) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = protobuf.ReadMessages(d, &x.Attributes, b, i, 0x0a)
+			i = protobuf.ReadMessages(d, 7, &x.Attributes, b, i, 0x0a)
 		case 0x10:
 			i = protobuf.ReadVarint(&x.DroppedAttributesCount, b, i)
 		default:
@@ -364,12 +391,15 @@ func (x *ScopeSpans) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *ScopeSpans) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = d.Message(protobuf.New(&x.Scope), b, i)
+			i = d.Message(protobuf.Make(d, 8, &x.Scope), b, i)
 		case 0x12:
-			i = protobuf.ReadMessages(d, &x.Spans, b, i, 0x12)
+			i = protobuf.ReadMessages(d, 9, &x.Spans, b, i, 0x12)
 		case 0x1a:
 			i = d.ReadString(&x.SchemaUrl, b, i)
 		default:
@@ -395,14 +425,17 @@ func (x *Scope) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Scope) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadString(&x.Name, b, i)
 		case 0x12:
 			i = d.ReadString(&x.Version, b, i)
 		case 0x1a:
-			i = protobuf.ReadMessages(d, &x.Attributes, b, i, 0x1a)
+			i = protobuf.ReadMessages(d, 7, &x.Attributes, b, i, 0x1a)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -439,8 +472,11 @@ func (x *Span) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Span) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadBytes(&x.TraceId, b, i)
 		case 0x12:
@@ -458,13 +494,13 @@ func (x *Span) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x41:
 			i = protobuf.ReadFixed64(&x.EndTimeUnixNano, b, i)
 		case 0x4a:
-			i = protobuf.ReadMessages(d, &x.Attributes, b, i, 0x4a)
+			i = protobuf.ReadMessages(d, 7, &x.Attributes, b, i, 0x4a)
 		case 0x50:
 			i = protobuf.ReadVarint(&x.DroppedAttributesCount, b, i)
 		case 0x5a:
-			i = protobuf.ReadMessages(d, &x.Events, b, i, 0x5a)
+			i = protobuf.ReadMessages(d, 10, &x.Events, b, i, 0x5a)
 		case 0x7a:
-			i = d.Message(protobuf.New(&x.Status), b, i)
+			i = d.Message(protobuf.Make(d, 11, &x.Status), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -488,14 +524,17 @@ func (x *Event) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Event) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x09:
 			i = protobuf.ReadFixed64(&x.TimeUnixNano, b, i)
 		case 0x12:
 			i = d.ReadString(&x.Name, b, i)
 		case 0x1a:
-			i = protobuf.ReadMessages(d, &x.Attributes, b, i, 0x1a)
+			i = protobuf.ReadMessages(d, 7, &x.Attributes, b, i, 0x1a)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -516,8 +555,11 @@ func (x *Status) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Status) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x12:
 			i = d.ReadString(&x.Message, b, i)
 		case 0x18:
@@ -544,12 +586,15 @@ func (x *KeyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *KeyValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadString(&x.Key, b, i)
 		case 0x12:
-			i = d.Message(protobuf.New(&x.Value), b, i)
+			i = d.Message(protobuf.Make(d, 12, &x.Value), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -598,25 +643,29 @@ func (x *AnyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *AnyValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			w := new(AnyValue_StringValue)
+			w := protobuf.Alloc[AnyValue_StringValue](d, 13)
 			x.Value, i = w, d.ReadString(&w.StringValue, b, i)
 		case 0x10:
-			w := new(AnyValue_BoolValue)
+			w := protobuf.Alloc[AnyValue_BoolValue](d, 14)
 			x.Value, i = w, protobuf.ReadBool(&w.BoolValue, b, i)
 		case 0x18:
-			w := new(AnyValue_IntValue)
+			w := protobuf.Alloc[AnyValue_IntValue](d, 15)
 			x.Value, i = w, protobuf.ReadVarint(&w.IntValue, b, i)
 		case 0x21:
-			w := new(AnyValue_DoubleValue)
+			w := protobuf.Alloc[AnyValue_DoubleValue](d, 16)
 			x.Value, i = w, protobuf.ReadDouble(&w.DoubleValue, b, i)
 		case 0x2a:
 			w, _ := x.Value.(*AnyValue_ArrayValue)
-			x.Value, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).ArrayValue), b, i)
+			x.Value = protobuf.Make(d, 17, &w)
+			i = d.Message(protobuf.Make(d, 18, &w.ArrayValue), b, i)
 		case 0x3a:
-			w := new(AnyValue_BytesValue)
+			w := protobuf.Alloc[AnyValue_BytesValue](d, 19)
 			x.Value, i = w, d.ReadBytes(&w.BytesValue, b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
@@ -643,10 +692,13 @@ func (x *ArrayValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *ArrayValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = protobuf.ReadMessages(d, &x.Values, b, i, 0x0a)
+			i = protobuf.ReadMessages(d, 12, &x.Values, b, i, 0x0a)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}

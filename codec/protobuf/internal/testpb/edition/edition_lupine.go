@@ -66,8 +66,11 @@ func (x *Features) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Features) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadOptVarint(&x.Explicit, b, i)
 		case 0x10:
@@ -89,11 +92,11 @@ func (x *Features) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x42:
 			i = protobuf.ReadPackedVarint(&x.Expanded, b, i)
 		case 0x4a:
-			i = d.Message(protobuf.New(&x.Child), b, i)
+			i = d.Message(protobuf.Make(d, 0, &x.Child), b, i)
 		case 0x53:
-			i = d.Group(protobuf.New(&x.Delimited), b, i, 0x54)
+			i = d.Group(protobuf.Make(d, 0, &x.Delimited), b, i, 0x54)
 		case 0x5b:
-			i = protobuf.ReadGroups(d, &x.Delimiteds, b, i, 0x5c)
+			i = protobuf.ReadGroups(d, 0, &x.Delimiteds, b, i, 0x5c)
 		case 0x60:
 			i = protobuf.ReadOptVarint(&x.Open, b, i)
 		case 0x68:
@@ -108,12 +111,13 @@ func (x *Features) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 			i = protobuf.ReadMessageMap(d, &x.ByNumber, b, i, 0x82, protobuf.VarintKind[int32](), protobuf.MessageKind[Features]())
 		case 0x8b:
 			w, _ := x.One.(*Features_Grouped)
-			x.One, i = protobuf.New(&w), d.Group(protobuf.New(&protobuf.New(&w).Grouped), b, i, 0x8c)
+			x.One = protobuf.Make(d, 1, &w)
+			i = d.Group(protobuf.Make(d, 0, &w.Grouped), b, i, 0x8c)
 		case 0x92:
-			w := new(Features_Other)
+			w := protobuf.Alloc[Features_Other](d, 2)
 			x.One, i = w, d.ReadString(&w.Other, b, i)
 		case 0x9a:
-			w := new(Features_OtherRaw)
+			w := protobuf.Alloc[Features_OtherRaw](d, 3)
 			x.One, i = w, d.ReadRawString(&w.OtherRaw, b, i)
 		case 0xa2:
 			i = d.ReadRawStrings(&x.Raws, b, i, 0xa2)

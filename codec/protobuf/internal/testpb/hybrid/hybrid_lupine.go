@@ -30,7 +30,7 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptBytes(b, 0x7a, x.Bytes)
 	b = protobuf.OptVarint(b, 0x80, x.Color)
 	b = e.OptString(b, 0x8a, x.Text)
-	b = protobuf.PutVarint(b, 0x90, uint64(x.Implicit))
+	b = protobuf.PutFarVarint(b, 0x90, uint64(x.Implicit))
 	b = e.PutString(b, 0x9a, x.ImplicitText)
 	b = protobuf.PutBytes(b, 0xa2, x.ImplicitBytes)
 	b = protobuf.OptVarint(b, 0xa8, x.Required)
@@ -63,8 +63,11 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadOptVarint(&x.I32, b, i)
 		case 0x10:
@@ -108,10 +111,10 @@ func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0xa8:
 			i = protobuf.ReadOptVarint(&x.Required, b, i)
 		case 0xfa:
-			w := new(Scalars_A)
+			w := protobuf.Alloc[Scalars_A](d, 0)
 			x.One, i = w, d.ReadString(&w.A, b, i)
 		case 0x100:
-			w := new(Scalars_B)
+			w := protobuf.Alloc[Scalars_B](d, 1)
 			x.One, i = w, protobuf.ReadVarint(&w.B, b, i)
 		case 0x148:
 			i = protobuf.ReadOptBool(&x.A1, b, i)
@@ -212,12 +215,15 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	var others []byte
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = d.Message(protobuf.New(&x.Scalars), b, i)
+			i = d.Message(protobuf.Make(d, 2, &x.Scalars), b, i)
 		case 0x12:
-			i = protobuf.ReadMessages(d, &x.Many, b, i, 0x12)
+			i = protobuf.ReadMessages(d, 2, &x.Many, b, i, 0x12)
 		case 0x1a:
 			i = protobuf.ReadMessageMap(d, &x.Named, b, i, 0x1a, protobuf.StringKind(), protobuf.MessageKind[Scalars]())
 		case 0x22:
@@ -235,26 +241,29 @@ func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x42:
 			i = protobuf.ReadPackedVarint(&x.Colors, b, i)
 		case 0x4b:
-			i = d.Group(protobuf.New(&x.Delimited), b, i, 0x4c)
+			i = d.Group(protobuf.Make(d, 3, &x.Delimited), b, i, 0x4c)
 		case 0x53:
-			i = protobuf.ReadGroups(d, &x.Delimiteds, b, i, 0x54)
+			i = protobuf.ReadGroups(d, 3, &x.Delimiteds, b, i, 0x54)
 		case 0x5a:
-			w := new(Mixed_Text_)
+			w := protobuf.Alloc[Mixed_Text_](d, 4)
 			x.Kind, i = w, d.ReadString(&w.Text, b, i)
 		case 0x62:
-			w := new(Mixed_Data)
+			w := protobuf.Alloc[Mixed_Data](d, 5)
 			x.Kind, i = w, d.ReadBytes(&w.Data, b, i)
 		case 0x6a:
 			w, _ := x.Kind.(*Mixed_One)
-			x.Kind, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).One), b, i)
+			x.Kind = protobuf.Make(d, 6, &w)
+			i = d.Message(protobuf.Make(d, 2, &w.One), b, i)
 		case 0x72:
 			w, _ := x.Kind.(*Mixed_Mixed)
-			x.Kind, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).Mixed), b, i)
+			x.Kind = protobuf.Make(d, 7, &w)
+			i = d.Message(protobuf.Make(d, 3, &w.Mixed), b, i)
 		case 0x7a:
 			w, _ := x.Kind.(*Mixed_Inner_)
-			x.Kind, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).Inner_), b, i)
+			x.Kind = protobuf.Make(d, 8, &w)
+			i = d.Message(protobuf.Make(d, 9, &w.Inner_), b, i)
 		case 0x80:
-			w := new(Mixed_Number)
+			w := protobuf.Alloc[Mixed_Number](d, 10)
 			x.Kind, i = w, protobuf.ReadVarint(&w.Number, b, i)
 		default:
 			i = d.Unknown(&others, b, i, tag)
@@ -278,8 +287,11 @@ func (x *Mixed_Inner) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Mixed_Inner) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadOptString(&x.Text, b, i)
 		default:
@@ -301,8 +313,11 @@ func (x *Mixed_Text) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Mixed_Text) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadOptString(&x.Text, b, i)
 		default:

@@ -66,7 +66,7 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if protoimpl.X.Present(&(x.XXX_presence[0]), 16) {
 		b = e.AppendString(b, 0x8a, *x.xxx_hidden_Text)
 	}
-	b = protobuf.PutVarint(b, 0x90, uint64(x.xxx_hidden_Implicit))
+	b = protobuf.PutFarVarint(b, 0x90, uint64(x.xxx_hidden_Implicit))
 	b = e.PutString(b, 0x9a, x.xxx_hidden_ImplicitText)
 	b = protobuf.PutBytes(b, 0xa2, x.xxx_hidden_ImplicitBytes)
 	if protoimpl.X.Present(&(x.XXX_presence[0]), 20) {
@@ -127,8 +127,11 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadVarint(&x.xxx_hidden_I32, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 0, 35)
@@ -190,10 +193,10 @@ func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 			i = protobuf.ReadVarint(&x.xxx_hidden_Required, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 20, 35)
 		case 0xfa:
-			w := new(scalars_A)
+			w := protobuf.Alloc[scalars_A](d, 0)
 			x.xxx_hidden_One, i = w, d.ReadString(&w.A, b, i)
 		case 0x100:
-			w := new(scalars_B)
+			w := protobuf.Alloc[scalars_B](d, 1)
 			x.xxx_hidden_One, i = w, protobuf.ReadVarint(&w.B, b, i)
 		case 0x148:
 			i = protobuf.ReadBool(&x.xxx_hidden_A1, b, i)
@@ -311,12 +314,15 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	var others []byte
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = d.Message(protobuf.New(&x.xxx_hidden_Scalars), b, i)
+			i = d.Message(protobuf.Make(d, 2, &x.xxx_hidden_Scalars), b, i)
 		case 0x12:
-			i = protobuf.ReadMessages(d, protobuf.New(&x.xxx_hidden_Many), b, i, 0x12)
+			i = protobuf.ReadMessages(d, 2, protobuf.New(&x.xxx_hidden_Many), b, i, 0x12)
 		case 0x1a:
 			i = protobuf.ReadMessageMap(d, &x.xxx_hidden_Named, b, i, 0x1a, protobuf.StringKind(), protobuf.MessageKind[Scalars]())
 		case 0x22:
@@ -334,26 +340,29 @@ func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x42:
 			i = protobuf.ReadPackedVarint(&x.xxx_hidden_Colors, b, i)
 		case 0x4b:
-			i = d.Group(protobuf.New(&x.xxx_hidden_Delimited), b, i, 0x4c)
+			i = d.Group(protobuf.Make(d, 3, &x.xxx_hidden_Delimited), b, i, 0x4c)
 		case 0x53:
-			i = protobuf.ReadGroups(d, protobuf.New(&x.xxx_hidden_Delimiteds), b, i, 0x54)
+			i = protobuf.ReadGroups(d, 3, protobuf.New(&x.xxx_hidden_Delimiteds), b, i, 0x54)
 		case 0x5a:
-			w := new(mixed_Text_)
+			w := protobuf.Alloc[mixed_Text_](d, 4)
 			x.xxx_hidden_Kind, i = w, d.ReadString(&w.Text, b, i)
 		case 0x62:
-			w := new(mixed_Data)
+			w := protobuf.Alloc[mixed_Data](d, 5)
 			x.xxx_hidden_Kind, i = w, d.ReadBytes(&w.Data, b, i)
 		case 0x6a:
 			w, _ := x.xxx_hidden_Kind.(*mixed_One)
-			x.xxx_hidden_Kind, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).One), b, i)
+			x.xxx_hidden_Kind = protobuf.Make(d, 6, &w)
+			i = d.Message(protobuf.Make(d, 2, &w.One), b, i)
 		case 0x72:
 			w, _ := x.xxx_hidden_Kind.(*mixed_Mixed)
-			x.xxx_hidden_Kind, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).Mixed), b, i)
+			x.xxx_hidden_Kind = protobuf.Make(d, 7, &w)
+			i = d.Message(protobuf.Make(d, 3, &w.Mixed), b, i)
 		case 0x7a:
 			w, _ := x.xxx_hidden_Kind.(*mixed_Inner_)
-			x.xxx_hidden_Kind, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).Inner_), b, i)
+			x.xxx_hidden_Kind = protobuf.Make(d, 8, &w)
+			i = d.Message(protobuf.Make(d, 9, &w.Inner_), b, i)
 		case 0x80:
-			w := new(mixed_Number)
+			w := protobuf.Alloc[mixed_Number](d, 10)
 			x.xxx_hidden_Kind, i = w, protobuf.ReadVarint(&w.Number, b, i)
 		default:
 			i = d.Unknown(&others, b, i, tag)
@@ -379,8 +388,11 @@ func (x *Mixed_Inner) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Mixed_Inner) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadOptString(&x.xxx_hidden_Text, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 0, 1)
@@ -405,8 +417,11 @@ func (x *Mixed_Text) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Mixed_Text) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadOptString(&x.xxx_hidden_Text, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 0, 1)
@@ -445,16 +460,19 @@ func (x *HasLazy) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *HasLazy) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = d.Foreign(protobuf.New(&x.xxx_hidden_Lazy), b, i)
+			i = d.Foreign(protobuf.Make(d, 11, &x.xxx_hidden_Lazy), b, i)
 		case 0x12:
-			i = protobuf.ReadForeigns(d, protobuf.New(&x.xxx_hidden_Lazies), b, i, 0x12)
+			i = protobuf.ReadForeigns(d, 11, protobuf.New(&x.xxx_hidden_Lazies), b, i, 0x12)
 		case 0x1b:
-			i = d.ForeignGroup(protobuf.New(&x.xxx_hidden_Grouped), b, i, 0x1c)
+			i = d.ForeignGroup(protobuf.Make(d, 11, &x.xxx_hidden_Grouped), b, i, 0x1c)
 		case 0x23:
-			i = protobuf.ReadForeignGroups(d, protobuf.New(&x.xxx_hidden_Groups), b, i, 0x24)
+			i = protobuf.ReadForeignGroups(d, 11, protobuf.New(&x.xxx_hidden_Groups), b, i, 0x24)
 		case 0x2a:
 			i = protobuf.ReadMessageMap(d, &x.xxx_hidden_ByNumber, b, i, 0x2a, protobuf.VarintKind[int32](), protobuf.ForeignKind[Lazy]())
 		default:

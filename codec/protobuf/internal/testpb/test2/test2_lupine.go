@@ -37,8 +37,11 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadOptVarint(&x.I32, b, i)
 		case 0x10:
@@ -125,8 +128,11 @@ func (x *Lists) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Lists) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadVarints(&x.I32, b, i)
 		case 0x0a:
@@ -274,8 +280,11 @@ func (x *Maps) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Maps) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = protobuf.ReadMap(d, &x.I32, b, i, 0x0a, protobuf.VarintKind[int32](), protobuf.VarintKind[Color]())
 		case 0x12:
@@ -338,8 +347,11 @@ func (x *Strict) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Strict) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadOptVarint(&x.Number, b, i)
 		case 0x12:
@@ -349,9 +361,9 @@ func (x *Strict) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x20:
 			i = protobuf.ReadOptVarint(&x.Color, b, i)
 		case 0x2a:
-			i = d.Message(protobuf.New(&x.Child), b, i)
+			i = d.Message(protobuf.Make(d, 0, &x.Child), b, i)
 		case 0x32:
-			i = protobuf.ReadMessages(d, &x.Children, b, i, 0x32)
+			i = protobuf.ReadMessages(d, 0, &x.Children, b, i, 0x32)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -403,29 +415,34 @@ func (x *Holder) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Holder) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = d.Message(protobuf.New(&x.Strict), b, i)
+			i = d.Message(protobuf.Make(d, 0, &x.Strict), b, i)
 		case 0x12:
-			i = protobuf.ReadMessages(d, &x.Stricts, b, i, 0x12)
+			i = protobuf.ReadMessages(d, 0, &x.Stricts, b, i, 0x12)
 		case 0x1a:
 			i = protobuf.ReadMessageMap(d, &x.ByNumber, b, i, 0x1a, protobuf.VarintKind[int32](), protobuf.MessageKind[Strict]())
 		case 0x22:
 			w, _ := x.One.(*Holder_Either)
-			x.One, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).Either), b, i)
+			x.One = protobuf.Make(d, 1, &w)
+			i = d.Message(protobuf.Make(d, 0, &w.Either), b, i)
 		case 0x2a:
 			w, _ := x.One.(*Holder_Or)
-			x.One, i = protobuf.New(&w), d.Foreign(protobuf.New(&protobuf.New(&w).Or), b, i)
+			x.One = protobuf.Make(d, 2, &w)
+			i = d.Foreign(protobuf.Make(d, 3, &w.Or), b, i)
 		case 0x30:
-			w := new(Holder_Number)
+			w := protobuf.Alloc[Holder_Number](d, 4)
 			x.One, i = w, protobuf.ReadVarint(&w.Number, b, i)
 		case 0x3a:
-			i = d.Foreign(protobuf.New(&x.Foreign), b, i)
+			i = d.Foreign(protobuf.Make(d, 3, &x.Foreign), b, i)
 		case 0x42:
-			i = protobuf.ReadForeigns(d, &x.Foreigns, b, i, 0x42)
+			i = protobuf.ReadForeigns(d, 3, &x.Foreigns, b, i, 0x42)
 		case 0x4b:
-			i = protobuf.ReadGroups(d, &x.Part, b, i, 0x4c)
+			i = protobuf.ReadGroups(d, 5, &x.Part, b, i, 0x4c)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -449,8 +466,11 @@ func (x *Holder_Part) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Holder_Part) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadOptVarint(&x.Number, b, i)
 		default:
@@ -494,17 +514,21 @@ func (x *Groups) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Groups) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0b:
-			i = d.Group(protobuf.New(&x.One), b, i, 0x0c)
+			i = d.Group(protobuf.Make(d, 6, &x.One), b, i, 0x0c)
 		case 0xa3:
-			i = protobuf.ReadGroups(d, &x.Many, b, i, 0xa4)
+			i = protobuf.ReadGroups(d, 7, &x.Many, b, i, 0xa4)
 		case 0xf3:
 			w, _ := x.Which.(*Groups_Left_)
-			x.Which, i = protobuf.New(&w), d.Group(protobuf.New(&protobuf.New(&w).Left), b, i, 0xf4)
+			x.Which = protobuf.Make(d, 8, &w)
+			i = d.Group(protobuf.Make(d, 9, &w.Left), b, i, 0xf4)
 		case 0xfa:
-			w := new(Groups_Right)
+			w := protobuf.Alloc[Groups_Right](d, 10)
 			x.Which, i = w, d.ReadRawString(&w.Right, b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
@@ -535,14 +559,17 @@ func (x *Groups_One) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Groups_One) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadOptVarint(&x.Number, b, i)
 		case 0x12:
-			i = d.Message(protobuf.New(&x.Groups), b, i)
+			i = d.Message(protobuf.Make(d, 11, &x.Groups), b, i)
 		case 0x1b:
-			i = d.Group(protobuf.New(&x.Inner), b, i, 0x1c)
+			i = d.Group(protobuf.Make(d, 12, &x.Inner), b, i, 0x1c)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -562,8 +589,11 @@ func (x *Groups_One_Inner) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Groups_One_Inner) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadRawStrings(&x.Text, b, i, 0x0a)
 		default:
@@ -588,12 +618,15 @@ func (x *Groups_Many) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Groups_Many) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadOptVarint(&x.Number, b, i)
 		case 0x12:
-			i = d.Message(protobuf.New(&x.Scalars), b, i)
+			i = d.Message(protobuf.Make(d, 13, &x.Scalars), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -613,8 +646,11 @@ func (x *Groups_Left) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Groups_Left) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadOptVarint(&x.Number, b, i)
 		default:
@@ -700,52 +736,59 @@ func (x *Oneofs) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Oneofs) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x48:
-			w := new(Oneofs_I32)
+			w := protobuf.Alloc[Oneofs_I32](d, 14)
 			x.First, i = w, protobuf.ReadVarint(&w.I32, b, i)
 		case 0x12:
-			w := new(Oneofs_Text)
+			w := protobuf.Alloc[Oneofs_Text](d, 15)
 			x.First, i = w, d.ReadRawString(&w.Text, b, i)
 		case 0x1a:
 			w, _ := x.First.(*Oneofs_Scalars)
-			x.First, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).Scalars), b, i)
+			x.First = protobuf.Make(d, 16, &w)
+			i = d.Message(protobuf.Make(d, 13, &w.Scalars), b, i)
 		case 0x22:
-			w := new(Oneofs_Data)
+			w := protobuf.Alloc[Oneofs_Data](d, 17)
 			x.First, i = w, d.ReadBytes(&w.Data, b, i)
 		case 0x28:
 			i = protobuf.ReadOptVarint(&x.Between, b, i)
 		case 0x08:
-			w := new(Oneofs_Color)
+			w := protobuf.Alloc[Oneofs_Color](d, 18)
 			x.Second, i = w, protobuf.ReadVarint(&w.Color, b, i)
 		case 0x30:
-			w := new(Oneofs_S64)
+			w := protobuf.Alloc[Oneofs_S64](d, 19)
 			x.Second, i = w, protobuf.ReadSint(&w.S64, b, i)
 		case 0x38:
-			w := new(Oneofs_Bool)
+			w := protobuf.Alloc[Oneofs_Bool](d, 20)
 			x.Second, i = w, protobuf.ReadBool(&w.Bool, b, i)
 		case 0x45:
-			w := new(Oneofs_Float)
+			w := protobuf.Alloc[Oneofs_Float](d, 21)
 			x.Second, i = w, protobuf.ReadFloat(&w.Float, b, i)
 		case 0x51:
-			w := new(Oneofs_Double)
+			w := protobuf.Alloc[Oneofs_Double](d, 22)
 			x.Second, i = w, protobuf.ReadDouble(&w.Double, b, i)
 		case 0x59:
-			w := new(Oneofs_F64)
+			w := protobuf.Alloc[Oneofs_F64](d, 23)
 			x.Second, i = w, protobuf.ReadFixed64(&w.F64, b, i)
 		case 0x65:
-			w := new(Oneofs_Sf32)
+			w := protobuf.Alloc[Oneofs_Sf32](d, 24)
 			x.Second, i = w, protobuf.ReadFixed32(&w.Sf32, b, i)
 		case 0x6a:
 			w, _ := x.Second.(*Oneofs_Plain)
-			x.Second, i = protobuf.New(&w), d.Foreign(protobuf.New(&protobuf.New(&w).Plain), b, i)
+			x.Second = protobuf.Make(d, 25, &w)
+			i = d.Foreign(protobuf.Make(d, 26, &w.Plain), b, i)
 		case 0x72:
 			w, _ := x.Second.(*Oneofs_Time)
-			x.Second, i = protobuf.New(&w), d.Foreign(protobuf.New(&protobuf.New(&w).Time), b, i)
+			x.Second = protobuf.Make(d, 27, &w)
+			i = d.Foreign(protobuf.Make(d, 28, &w.Time), b, i)
 		case 0x7a:
 			w, _ := x.Second.(*Oneofs_Oneofs)
-			x.Second, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).Oneofs), b, i)
+			x.Second = protobuf.Make(d, 29, &w)
+			i = d.Message(protobuf.Make(d, 30, &w.Oneofs), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -770,8 +813,11 @@ func (x *Extended) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 func (x *Extended) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	var others []byte
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadOptVarint(&x.Number, b, i)
 		case 0x642:
@@ -803,12 +849,15 @@ func (x *Extends) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Extends) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = d.Message(protobuf.New(&x.One), b, i)
+			i = d.Message(protobuf.Make(d, 31, &x.One), b, i)
 		case 0x12:
-			i = protobuf.ReadMessages(d, &x.Many, b, i, 0x12)
+			i = protobuf.ReadMessages(d, 31, &x.Many, b, i, 0x12)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -842,18 +891,21 @@ func (x *Foreigners) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Foreigners) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = d.Foreign(protobuf.New(&x.Plain), b, i)
+			i = d.Foreign(protobuf.Make(d, 26, &x.Plain), b, i)
 		case 0x12:
-			i = protobuf.ReadForeigns(d, &x.Plains, b, i, 0x12)
+			i = protobuf.ReadForeigns(d, 26, &x.Plains, b, i, 0x12)
 		case 0x22:
-			i = d.Foreign(protobuf.New(&x.Any), b, i)
+			i = d.Foreign(protobuf.Make(d, 32, &x.Any), b, i)
 		case 0x2a:
-			i = protobuf.ReadForeigns(d, &x.Times, b, i, 0x2a)
+			i = protobuf.ReadForeigns(d, 28, &x.Times, b, i, 0x2a)
 		case 0x32:
-			i = d.Foreign(protobuf.New(&x.Clash), b, i)
+			i = d.Foreign(protobuf.Make(d, 33, &x.Clash), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -872,8 +924,11 @@ func (x *Empty) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Empty) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -910,20 +965,23 @@ func (x *Tree) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Tree) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = d.Message(protobuf.New(&x.Left), b, i)
+			i = d.Message(protobuf.Make(d, 34, &x.Left), b, i)
 		case 0x12:
-			i = d.Message(protobuf.New(&x.Right), b, i)
+			i = d.Message(protobuf.Make(d, 34, &x.Right), b, i)
 		case 0x1a:
-			i = protobuf.ReadMessages(d, &x.More, b, i, 0x1a)
+			i = protobuf.ReadMessages(d, 34, &x.More, b, i, 0x1a)
 		case 0x22:
 			i = protobuf.ReadMessageMap(d, &x.Named, b, i, 0x22, protobuf.RawStringKind(), protobuf.MessageKind[Tree]())
 		case 0x28:
 			i = protobuf.ReadOptVarint(&x.Value, b, i)
 		case 0x33:
-			i = d.Group(protobuf.New(&x.Sub), b, i, 0x34)
+			i = d.Group(protobuf.Make(d, 35, &x.Sub), b, i, 0x34)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -949,10 +1007,13 @@ func (x *Tree_Sub) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Tree_Sub) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = d.Message(protobuf.New(&x.Tree), b, i)
+			i = d.Message(protobuf.Make(d, 34, &x.Tree), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}

@@ -27,7 +27,7 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x68, protobuf.Bool(x.Bool))
 	b = e.PutString(b, 0x72, x.String_)
 	b = protobuf.PutBytes(b, 0x7a, x.Bytes)
-	b = protobuf.PutVarint(b, 0x80, uint64(x.Mood))
+	b = protobuf.PutFarVarint(b, 0x80, uint64(x.Mood))
 	b = protobuf.OptVarint(b, 0xa8, x.Oi32)
 	b = protobuf.OptSint(b, 0xb0, x.Os64)
 	b = protobuf.OptFixed32(b, 0xbd, x.Of32)
@@ -43,8 +43,11 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadVarint(&x.I32, b, i)
 		case 0x10:
@@ -133,8 +136,11 @@ func (x *Lists) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Lists) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadVarints(&x.I32, b, i)
 		case 0x0a:
@@ -196,7 +202,7 @@ func (x *Lists) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x82:
 			i = protobuf.ReadPackedVarint(&x.Mood, b, i)
 		case 0x8a:
-			i = protobuf.ReadMessages(d, &x.Scalars, b, i, 0x8a)
+			i = protobuf.ReadMessages(d, 0, &x.Scalars, b, i, 0x8a)
 		case 0x90:
 			i = protobuf.ReadVarints(&x.Loose, b, i)
 		case 0x92:
@@ -229,8 +235,11 @@ func (x *Maps) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Maps) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = protobuf.ReadMap(d, &x.String_, b, i, 0x0a, protobuf.StringKind(), protobuf.StringKind())
 		case 0x12:
@@ -326,52 +335,57 @@ func (x *Known) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Known) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = d.Foreign(protobuf.New(&x.Timestamp), b, i)
+			i = d.Foreign(protobuf.Make(d, 1, &x.Timestamp), b, i)
 		case 0x12:
-			i = d.Foreign(protobuf.New(&x.Duration), b, i)
+			i = d.Foreign(protobuf.Make(d, 2, &x.Duration), b, i)
 		case 0x1a:
-			i = d.Foreign(protobuf.New(&x.Any), b, i)
+			i = d.Foreign(protobuf.Make(d, 3, &x.Any), b, i)
 		case 0x22:
-			i = d.Foreign(protobuf.New(&x.Empty), b, i)
+			i = d.Foreign(protobuf.Make(d, 4, &x.Empty), b, i)
 		case 0x2a:
-			i = d.Foreign(protobuf.New(&x.Mask), b, i)
+			i = d.Foreign(protobuf.Make(d, 5, &x.Mask), b, i)
 		case 0x32:
-			i = d.Foreign(protobuf.New(&x.Struct), b, i)
+			i = d.Foreign(protobuf.Make(d, 6, &x.Struct), b, i)
 		case 0x3a:
-			i = d.Foreign(protobuf.New(&x.Value), b, i)
+			i = d.Foreign(protobuf.Make(d, 7, &x.Value), b, i)
 		case 0x42:
-			i = d.Foreign(protobuf.New(&x.List), b, i)
+			i = d.Foreign(protobuf.Make(d, 8, &x.List), b, i)
 		case 0x4a:
-			i = d.Foreign(protobuf.New(&x.Bool), b, i)
+			i = d.Foreign(protobuf.Make(d, 9, &x.Bool), b, i)
 		case 0x52:
-			i = d.Foreign(protobuf.New(&x.Bytes), b, i)
+			i = d.Foreign(protobuf.Make(d, 10, &x.Bytes), b, i)
 		case 0x5a:
-			i = d.Foreign(protobuf.New(&x.Double), b, i)
+			i = d.Foreign(protobuf.Make(d, 11, &x.Double), b, i)
 		case 0x62:
-			i = d.Foreign(protobuf.New(&x.Float), b, i)
+			i = d.Foreign(protobuf.Make(d, 12, &x.Float), b, i)
 		case 0x6a:
-			i = d.Foreign(protobuf.New(&x.I32), b, i)
+			i = d.Foreign(protobuf.Make(d, 13, &x.I32), b, i)
 		case 0x72:
-			i = d.Foreign(protobuf.New(&x.I64), b, i)
+			i = d.Foreign(protobuf.Make(d, 14, &x.I64), b, i)
 		case 0x7a:
-			i = d.Foreign(protobuf.New(&x.String_), b, i)
+			i = d.Foreign(protobuf.Make(d, 15, &x.String_), b, i)
 		case 0x82:
-			i = d.Foreign(protobuf.New(&x.U32), b, i)
+			i = d.Foreign(protobuf.Make(d, 16, &x.U32), b, i)
 		case 0x8a:
-			i = d.Foreign(protobuf.New(&x.U64), b, i)
+			i = d.Foreign(protobuf.Make(d, 17, &x.U64), b, i)
 		case 0x92:
-			i = protobuf.ReadForeigns(d, &x.Times, b, i, 0x92)
+			i = protobuf.ReadForeigns(d, 1, &x.Times, b, i, 0x92)
 		case 0x9a:
 			i = protobuf.ReadMessageMap(d, &x.Durations, b, i, 0x9a, protobuf.StringKind(), protobuf.ForeignKind[durationpb.Duration]())
 		case 0xa2:
 			w, _ := x.One.(*Known_Other)
-			x.One, i = protobuf.New(&w), d.Foreign(protobuf.New(&protobuf.New(&w).Other), b, i)
+			x.One = protobuf.Make(d, 18, &w)
+			i = d.Foreign(protobuf.Make(d, 6, &w.Other), b, i)
 		case 0xaa:
 			w, _ := x.One.(*Known_Nothing)
-			x.One, i = protobuf.New(&w), d.Foreign(protobuf.New(&protobuf.New(&w).Nothing), b, i)
+			x.One = protobuf.Make(d, 19, &w)
+			i = d.Foreign(protobuf.Make(d, 4, &w.Nothing), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -424,29 +438,35 @@ func (x *Oneofs) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Oneofs) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			w := new(Oneofs_Text)
+			w := protobuf.Alloc[Oneofs_Text](d, 20)
 			x.Kind, i = w, d.ReadString(&w.Text, b, i)
 		case 0x12:
-			w := new(Oneofs_Data)
+			w := protobuf.Alloc[Oneofs_Data](d, 21)
 			x.Kind, i = w, d.ReadBytes(&w.Data, b, i)
 		case 0x1a:
 			w, _ := x.Kind.(*Oneofs_Scalars)
-			x.Kind, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).Scalars), b, i)
+			x.Kind = protobuf.Make(d, 22, &w)
+			i = d.Message(protobuf.Make(d, 0, &w.Scalars), b, i)
 		case 0x20:
-			w := new(Oneofs_Mood)
+			w := protobuf.Alloc[Oneofs_Mood](d, 23)
 			x.Kind, i = w, protobuf.ReadVarint(&w.Mood, b, i)
 		case 0x2a:
 			w, _ := x.Kind.(*Oneofs_Oneofs)
-			x.Kind, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).Oneofs), b, i)
+			x.Kind = protobuf.Make(d, 24, &w)
+			i = d.Message(protobuf.Make(d, 25, &w.Oneofs), b, i)
 		case 0x30:
-			w := new(Oneofs_Number)
+			w := protobuf.Alloc[Oneofs_Number](d, 26)
 			x.Kind, i = w, protobuf.ReadVarint(&w.Number, b, i)
 		case 0x3a:
 			w, _ := x.Kind.(*Oneofs_Nested_)
-			x.Kind, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).Nested), b, i)
+			x.Kind = protobuf.Make(d, 27, &w)
+			i = d.Message(protobuf.Make(d, 28, &w.Nested), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -475,13 +495,16 @@ func (x *Oneofs_Nested) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Oneofs_Nested) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			w := new(Oneofs_Nested_Text)
+			w := protobuf.Alloc[Oneofs_Nested_Text](d, 29)
 			x.Kind, i = w, d.ReadString(&w.Text, b, i)
 		case 0x10:
-			w := new(Oneofs_Nested_Flag)
+			w := protobuf.Alloc[Oneofs_Nested_Flag](d, 30)
 			x.Kind, i = w, protobuf.ReadBool(&w.Flag, b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
@@ -524,22 +547,25 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadString(&x.Name, b, i)
 		case 0x12:
-			i = protobuf.ReadMessages(d, &x.Children, b, i, 0x12)
+			i = protobuf.ReadMessages(d, 31, &x.Children, b, i, 0x12)
 		case 0x1a:
-			i = d.Message(protobuf.New(&x.Oneofs), b, i)
+			i = d.Message(protobuf.Make(d, 25, &x.Oneofs), b, i)
 		case 0x22:
-			i = d.Message(protobuf.New(&x.Maps), b, i)
+			i = d.Message(protobuf.Make(d, 32, &x.Maps), b, i)
 		case 0x2a:
-			i = d.Message(protobuf.New(&x.Lists), b, i)
+			i = d.Message(protobuf.Make(d, 33, &x.Lists), b, i)
 		case 0x32:
-			i = d.Foreign(protobuf.New(&x.Other), b, i)
+			i = d.Foreign(protobuf.Make(d, 34, &x.Other), b, i)
 		case 0x3a:
-			i = protobuf.ReadForeigns(d, &x.Others, b, i, 0x3a)
+			i = protobuf.ReadForeigns(d, 34, &x.Others, b, i, 0x3a)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
