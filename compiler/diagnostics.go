@@ -194,6 +194,9 @@ func checkText(src Source) (Diagnostic, bool) {
 			i += n
 		}
 	}
+	if i := strings.IndexByte(src.Text, 0); i >= 0 {
+		return at(src, i, i+1, "file holds a NUL byte: it is not text"), false
+	}
 	if i := tooDeep(src.Text); i >= 0 {
 		return at(src, i, i+1, fmt.Sprintf("brackets nest deeper than %d levels", MaxNesting)), false
 	}

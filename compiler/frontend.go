@@ -75,7 +75,7 @@ func Link(ctx context.Context, cfg Config) (*Linked, error) {
 		return nil, errs.sorted()
 	}
 	if set == nil {
-		return nil, Errors{atStart(src.path(names[0]), "the front end gave no result")}
+		return nil, Errors{l.atFirst("the front end gave no result")}
 	}
 	if errs := l.resolve(set); len(errs) > 0 {
 		return nil, errs.sorted()
@@ -127,7 +127,7 @@ func frontEndFailed(ctx context.Context, src *sources, names []string, err error
 // warnings worth showing are kept in l.
 func (l *Linked) collect(rep *report.Report) Errors {
 	var errs Errors
-	related := relatedPlaces(rep)
+	related := l.relatedPlaces(rep)
 	for i := range rep.Diagnostics {
 		d := &rep.Diagnostics[i]
 		isError := d.Level() == report.Error || d.Level() == report.ICE
@@ -135,10 +135,17 @@ func (l *Linked) collect(rep *report.Report) Errors {
 			continue // style; not ours to judge
 		}
 		out := l.place(d)
-		out.Message = l.wording(d)
-		out.Notes = append(out.Notes, related[i]...)
-		out.Notes = append(out.Notes, d.Notes()...)
-		out.Notes = append(out.Notes, d.Help()...)
+		var notes []string
+		for _, r := range related[i] {
+			if strings.HasSuffix(d.Message(), "declared multiple times") && !r.primary {
+				// The later declaration is the wrong one.
+				notes = append(notes, fmt.Sprintf("%s:%d:%d: first declared here", out.File, out.Line, out.Column))
+				out = r.Diagnostic
+				continue
+			}
+			notes = append(notes, r.String())
+		}
+		out.Message, out.Notes = l.wording(d, notes)
 		switch {
 		case isError:
 			errs = append(errs, out)
@@ -163,19 +170,27 @@ func (l *Linked) place(d *report.Diagnostic) Diagnostic {
 	return atStart(d.File(), "")
 }
 
-// wording improves messages that leave out the name of what they are about.
-func (l *Linked) wording(d *report.Diagnostic) string {
-	message := strings.Join(strings.Fields(d.Message()), " ")
-	if strings.HasPrefix(message, "imported file does not exist") {
-		if _, rest, ok := strings.Cut(d.Primary().Text(), `"`); ok {
-			name, _, _ := strings.Cut(rest, `"`)
-			return fmt.Sprintf("imported file %q does not exist below %s", name, strings.Join(l.sources.dirs, ", "))
-		}
+// wording is d's message and notes, better ones where the front end leaves out
+// what it is about.
+func (l *Linked) wording(d *report.Diagnostic, related []string) (message string, notes []string) {
+	message = strings.Join(strings.Fields(d.Message()), " ")
+	subject := strings.Trim(d.Primary().Text(), `"'`)
+	switch {
+	case message == "":
+		message = "invalid input"
+	case message == "imported file does not exist":
+		_, name, _ := strings.Cut(subject, `"`)
+		name, _, _ = strings.Cut(name, `"`)
+		return fmt.Sprintf("imported file %q not found", name),
+			[]string{"looked in " + strings.Join(l.sources.dirs, ", ") + "; name the folder that holds it with -I"}
+	case message == "unrecognized `edition` declaration value":
+		return fmt.Sprintf("unknown edition %q", subject), []string{`known editions are "2023" and "2024"`}
+	case message == "unrecognized `syntax` declaration value":
+		return fmt.Sprintf("unknown syntax %q", subject), []string{`known are "proto2" and "proto3"; newer files say edition = "2024" instead`}
 	}
-	if message == "" {
-		return "invalid input"
-	}
-	return message
+	notes = append(notes, related...)
+	notes = append(notes, d.Notes()...)
+	return message, append(notes, d.Help()...)
 }
 
 func (l *Linked) isInput(path string) bool {
@@ -187,10 +202,34 @@ func (l *Linked) isInput(path string) bool {
 	return false
 }
 
-// relatedPlaces renders the further places of each diagnostic, such as where a
-// name was first declared. The report offers them only in its message form.
-func relatedPlaces(rep *report.Report) map[int][]string {
-	out := map[int][]string{}
+// A related place is a further one of a diagnostic, such as where a name was
+// first declared, and what is said about it; or what is said about the primary.
+type related struct {
+	Diagnostic
+	text    string
+	primary bool
+}
+
+func (r related) String() string {
+	if r.primary {
+		return r.text
+	}
+	return fmt.Sprintf("%s:%d:%d: %s", r.File, r.Line, r.Column, r.text)
+}
+
+// atFirst is an error that cannot be laid at any one file's door.
+func (l *Linked) atFirst(message string, notes ...string) Diagnostic {
+	src, ok := l.sources.text(l.Inputs[0])
+	if !ok {
+		return atStart(l.sources.path(l.Inputs[0]), message, notes...)
+	}
+	return at(src, 0, 0, message, notes...)
+}
+
+// relatedPlaces finds the further places of each diagnostic. The report offers
+// them only in its message form.
+func (l *Linked) relatedPlaces(rep *report.Report) map[int][]related {
+	out := map[int][]related{}
 	m := rep.ToProto().ProtoReflect()
 	fields := m.Descriptor().Fields()
 	fFiles, fDiags := fields.ByName("files"), fields.ByName("diagnostics")
@@ -205,21 +244,23 @@ func relatedPlaces(rep *report.Report) map[int][]string {
 		annotations := get(diags.Get(i).Message(), "annotations").List()
 		for j := range annotations.Len() {
 			a := annotations.Get(j).Message()
-			text := get(a, "message").String()
-			if text == "" {
+			r := related{text: get(a, "message").String(), primary: get(a, "primary").Bool()}
+			if r.text == "" || r.primary && (obvious[r.text] || strings.HasPrefix(r.text, "first here, as")) {
 				continue
 			}
-			if get(a, "primary").Bool() {
-				out[i] = append(out[i], text)
-				continue
-			}
-			f := files.Get(int(get(a, "file").Uint())).Message()
-			src := Source{Path: get(f, "path").String(), Text: string(get(f, "text").Bytes())}
-			d := at(src, int(get(a, "start").Uint()), int(get(a, "end").Uint()), "")
-			out[i] = append(out[i], fmt.Sprintf("%s:%d:%d: %s", d.File, d.Line, d.Column, text))
+			// The report's own copy of the text is only the first span's.
+			src, _ := l.sources.byPath(get(files.Get(int(get(a, "file").Uint())).Message(), "path").String())
+			r.Diagnostic = at(src, int(get(a, "start").Uint()), int(get(a, "end").Uint()), "")
+			out[i] = append(out[i], r)
 		}
 	}
 	return out
+}
+
+// obvious are labels that say no more than the caret below the source does.
+var obvious = map[string]bool{
+	"imported here": true, "used here": true, "not found in this scope": true, "field referenced here": true,
+	"first here": true, "expected message type": true,
 }
 
 // resolve links the set a second time through google.golang.org/protobuf, which
@@ -228,11 +269,11 @@ func relatedPlaces(rep *report.Report) map[int][]string {
 func (l *Linked) resolve(set *descriptorpb.FileDescriptorSet) Errors {
 	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(set)
 	if err != nil {
-		return Errors{atStart(l.sources.path(l.Inputs[0]), "cannot marshal descriptors: "+err.Error())}
+		return Errors{l.atFirst("cannot marshal descriptors: "+err.Error())}
 	}
 	var first descriptorpb.FileDescriptorSet
 	if err := proto.Unmarshal(raw, &first); err != nil {
-		return Errors{atStart(l.sources.path(l.Inputs[0]), "cannot read descriptors back: "+err.Error())}
+		return Errors{l.atFirst("cannot read descriptors back: "+err.Error())}
 	}
 	files, errs := l.register(&first)
 	if len(errs) > 0 {
@@ -240,7 +281,7 @@ func (l *Linked) resolve(set *descriptorpb.FileDescriptorSet) Errors {
 	}
 	l.Set = new(descriptorpb.FileDescriptorSet)
 	if err := (proto.UnmarshalOptions{Resolver: extensionsOf(files)}).Unmarshal(raw, l.Set); err != nil {
-		return Errors{atStart(l.sources.path(l.Inputs[0]), "cannot resolve options: "+err.Error())}
+		return Errors{l.atFirst("cannot resolve options: "+err.Error())}
 	}
 	l.Files, errs = l.register(l.Set)
 	return errs

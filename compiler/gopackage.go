@@ -33,7 +33,7 @@ func (l *Linked) goPackages(files []*descriptorpb.FileDescriptorProto, outDir st
 		p, err := l.goPackage(fd, outDir)
 		if err != nil {
 			errs = append(errs, l.atGoPackage(fd, err.Error(),
-				"add, for example, option go_package = \"example.com/project/folder\"; or run go mod init in your project"))
+				"say, for example, option go_package = \"example.com/project/folder\", or run go mod init in your project"))
 			continue
 		}
 		packages[fd.GetName()] = p
@@ -67,7 +67,7 @@ func (l *Linked) goPackage(fd *descriptorpb.FileDescriptorProto, outDir string) 
 			p.name = identifier(path.Base(p.importPath))
 		}
 		if strings.ContainsAny(p.importPath, ",=\"`\\ \t\n") || !validPackageName(p.name) {
-			return p, fmt.Errorf("go_package %q is not an import path", option)
+			return p, fmt.Errorf("go_package %q is not an import path with a valid package name", option)
 		}
 		return p, nil
 	}

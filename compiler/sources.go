@@ -165,6 +165,18 @@ func (s *sources) text(name string) (Source, bool) {
 	return Source{Path: f.Path(), Text: f.Text()}, true
 }
 
+// byPath returns the text of the file that messages call path.
+func (s *sources) byPath(path string) (Source, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.found {
+		if o.file != nil && o.file.Path() == path {
+			return Source{Path: path, Text: o.file.Text()}, true
+		}
+	}
+	return Source{Path: path}, false
+}
+
 // readSource reads a file of bounded size.
 func readSource(disk string) (string, error) {
 	f, err := os.Open(disk)

@@ -225,8 +225,11 @@ func (x *EchoRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *EchoRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadString(&x.Text, b, i)
 		case 0x12:
@@ -262,8 +265,11 @@ func (x *EchoReply) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *EchoReply) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadString(&x.Text, b, i)
 		case 0x12:
@@ -300,7 +306,7 @@ func (x *Everything) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x68, protobuf.Bool(x.FBool))
 	b = e.PutString(b, 0x72, x.FString)
 	b = protobuf.PutBytes(b, 0x7a, x.FBytes)
-	b = protobuf.PutVarint(b, 0x80, uint64(x.FEnum))
+	b = protobuf.PutFarVarint(b, 0x80, uint64(x.FEnum))
 	if x.FMessage != nil {
 		b = protobuf.End2(x.FMessage.LupineAppend(e, append(b, 0x8a, 0x01, 0, 0)), len(b)+4)
 	}
@@ -368,8 +374,11 @@ func (x *Everything) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Everything) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x09:
 			i = protobuf.ReadDouble(&x.FDouble, b, i)
 		case 0x15:
@@ -403,7 +412,7 @@ func (x *Everything) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x80:
 			i = protobuf.ReadVarint(&x.FEnum, b, i)
 		case 0x8a:
-			i = d.Message(protobuf.New(&x.FMessage), b, i)
+			i = d.Message(protobuf.Make(d, 0, &x.FMessage), b, i)
 		case 0xa0:
 			i = protobuf.ReadOptVarint(&x.OInt32, b, i)
 		case 0xaa:
@@ -441,7 +450,7 @@ func (x *Everything) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x12a:
 			i = protobuf.ReadPackedVarint(&x.REnum, b, i)
 		case 0x132:
-			i = protobuf.ReadMessages(d, &x.RMessage, b, i, 0x132)
+			i = protobuf.ReadMessages(d, 1, &x.RMessage, b, i, 0x132)
 		case 0x138:
 			i = protobuf.ReadVarints(&x.RUnpacked, b, i)
 		case 0x13a:
@@ -455,30 +464,31 @@ func (x *Everything) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x15a:
 			i = protobuf.ReadMap(d, &x.MEnum, b, i, 0x15a, protobuf.VarintKind[uint64](), protobuf.VarintKind[Colour]())
 		case 0x190:
-			w := new(Everything_CInt32)
+			w := protobuf.Alloc[Everything_CInt32](d, 2)
 			x.Choice, i = w, protobuf.ReadVarint(&w.CInt32, b, i)
 		case 0x19a:
-			w := new(Everything_CString)
+			w := protobuf.Alloc[Everything_CString](d, 3)
 			x.Choice, i = w, d.ReadString(&w.CString, b, i)
 		case 0x1a2:
-			w := new(Everything_CBytes)
+			w := protobuf.Alloc[Everything_CBytes](d, 4)
 			x.Choice, i = w, d.ReadBytes(&w.CBytes, b, i)
 		case 0x1aa:
 			w, _ := x.Choice.(*Everything_CMessage)
-			x.Choice, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).CMessage), b, i)
+			x.Choice = protobuf.Make(d, 5, &w)
+			i = d.Message(protobuf.Make(d, 1, &w.CMessage), b, i)
 		case 0x1b0:
-			w := new(Everything_CEnum)
+			w := protobuf.Alloc[Everything_CEnum](d, 6)
 			x.Choice, i = w, protobuf.ReadVarint(&w.CEnum, b, i)
 		case 0x1e2:
-			i = d.Foreign(protobuf.New(&x.WTimestamp), b, i)
+			i = d.Foreign(protobuf.Make(d, 7, &x.WTimestamp), b, i)
 		case 0x1ea:
-			i = d.Foreign(protobuf.New(&x.WDuration), b, i)
+			i = d.Foreign(protobuf.Make(d, 8, &x.WDuration), b, i)
 		case 0x1f2:
-			i = d.Foreign(protobuf.New(&x.WAny), b, i)
+			i = d.Foreign(protobuf.Make(d, 9, &x.WAny), b, i)
 		case 0x1fa:
-			i = d.Foreign(protobuf.New(&x.WStruct), b, i)
+			i = d.Foreign(protobuf.Make(d, 10, &x.WStruct), b, i)
 		case 0x202:
-			i = d.Foreign(protobuf.New(&x.WString), b, i)
+			i = d.Foreign(protobuf.Make(d, 11, &x.WString), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -505,12 +515,15 @@ func (x *Everything_Inner) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Everything_Inner) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadString(&x.Name, b, i)
 		case 0x12:
-			i = protobuf.ReadMessages(d, &x.Children, b, i, 0x12)
+			i = protobuf.ReadMessages(d, 1, &x.Children, b, i, 0x12)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}

@@ -110,8 +110,11 @@ func (x *Open) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Open) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadOptString(&x.Explicit, b, i)
 		case 0x12:
@@ -127,16 +130,17 @@ func (x *Open) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x2a:
 			i = protobuf.ReadPackedVarint(&x.Expanded, b, i)
 		case 0x33:
-			i = d.Group(protobuf.New(&x.Delimited), b, i, 0x34)
+			i = d.Group(protobuf.Make(d, 0, &x.Delimited), b, i, 0x34)
 		case 0x3a:
 			i = d.ReadOptRawString(&x.Loose, b, i)
 		case 0x40:
 			i = protobuf.ReadOptVarint(&x.Closed, b, i)
 		case 0x4b:
 			w, _ := x.Either.(*Open_Left)
-			x.Either, i = protobuf.New(&w), d.Group(protobuf.New(&protobuf.New(&w).Left), b, i, 0x4c)
+			x.Either = protobuf.Make(d, 1, &w)
+			i = d.Group(protobuf.Make(d, 0, &w.Left), b, i, 0x4c)
 		case 0x50:
-			w := new(Open_Right)
+			w := protobuf.Alloc[Open_Right](d, 2)
 			x.Either, i = w, protobuf.ReadSint(&w.Right, b, i)
 		case 0x5a:
 			i = protobuf.ReadMessageMap(d, &x.Children, b, i, 0x5a, protobuf.Fixed64Kind[int64](), protobuf.MessageKind[Open]())
@@ -184,21 +188,25 @@ func (x *Hidden) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Hidden) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadOptString(&x.xxx_hidden_Name, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 0, 4)
 		case 0x10:
 			i = protobuf.ReadVarint(&x.xxx_hidden_Count, b, i)
 		case 0x1a:
-			i = protobuf.ReadMessages(d, protobuf.New(&x.xxx_hidden_Parts), b, i, 0x1a)
+			i = protobuf.ReadMessages(d, 3, protobuf.New(&x.xxx_hidden_Parts), b, i, 0x1a)
 		case 0x20:
-			w := new(hidden_Yes)
+			w := protobuf.Alloc[hidden_Yes](d, 4)
 			x.xxx_hidden_Choice, i = w, protobuf.ReadBool(&w.Yes, b, i)
 		case 0x2a:
 			w, _ := x.xxx_hidden_Choice.(*hidden_Maybe)
-			x.xxx_hidden_Choice, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).Maybe), b, i)
+			x.xxx_hidden_Choice = protobuf.Make(d, 5, &w)
+			i = d.Message(protobuf.Make(d, 0, &w.Maybe), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}

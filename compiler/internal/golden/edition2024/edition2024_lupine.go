@@ -130,8 +130,11 @@ func (x *Reading) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Reading) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadOptString(&x.xxx_hidden_Sensor, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 0, 7)
@@ -139,20 +142,21 @@ func (x *Reading) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 			i = protobuf.ReadDouble(&x.xxx_hidden_Value, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 1, 7)
 		case 0x1a:
-			i = d.Foreign(protobuf.New(&x.xxx_hidden_At), b, i)
+			i = d.Foreign(protobuf.Make(d, 0, &x.xxx_hidden_At), b, i)
 		case 0x20:
 			i = protobuf.ReadVarint(&x.xxx_hidden_Quality, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 3, 7)
 		case 0x2a:
-			i = protobuf.ReadMessages(d, protobuf.New(&x.xxx_hidden_Before), b, i, 0x2a)
+			i = protobuf.ReadMessages(d, 1, protobuf.New(&x.xxx_hidden_Before), b, i, 0x2a)
 		case 0x32:
 			i = protobuf.ReadMap(d, &x.xxx_hidden_Labels, b, i, 0x32, protobuf.StringKind(), protobuf.StringKind())
 		case 0x3a:
-			w := new(reading_File)
+			w := protobuf.Alloc[reading_File](d, 2)
 			x.xxx_hidden_Source, i = w, d.ReadString(&w.File, b, i)
 		case 0x42:
 			w, _ := x.xxx_hidden_Source.(*reading_Socket_)
-			x.xxx_hidden_Source, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).Socket), b, i)
+			x.xxx_hidden_Source = protobuf.Make(d, 3, &w)
+			i = d.Message(protobuf.Make(d, 4, &w.Socket), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -175,8 +179,11 @@ func (x *Reading_Socket) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Reading_Socket) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadOptString(&x.xxx_hidden_Host, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 0, 2)

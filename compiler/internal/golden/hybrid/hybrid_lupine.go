@@ -100,17 +100,20 @@ func (x *Step) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Step) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadOptString(&x.Name, b, i)
 		case 0x12:
-			i = protobuf.ReadMessages(d, &x.Next, b, i, 0x12)
+			i = protobuf.ReadMessages(d, 0, &x.Next, b, i, 0x12)
 		case 0x18:
-			w := new(Step_Number)
+			w := protobuf.Alloc[Step_Number](d, 1)
 			x.Kind, i = w, protobuf.ReadVarint(&w.Number, b, i)
 		case 0x22:
-			w := new(Step_Word)
+			w := protobuf.Alloc[Step_Word](d, 2)
 			x.Kind, i = w, d.ReadString(&w.Word, b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)

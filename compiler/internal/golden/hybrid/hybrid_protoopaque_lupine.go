@@ -105,18 +105,21 @@ func (x *Step) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Step) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadOptString(&x.xxx_hidden_Name, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 0, 3)
 		case 0x12:
-			i = protobuf.ReadMessages(d, protobuf.New(&x.xxx_hidden_Next), b, i, 0x12)
+			i = protobuf.ReadMessages(d, 0, protobuf.New(&x.xxx_hidden_Next), b, i, 0x12)
 		case 0x18:
-			w := new(step_Number)
+			w := protobuf.Alloc[step_Number](d, 1)
 			x.xxx_hidden_Kind, i = w, protobuf.ReadVarint(&w.Number, b, i)
 		case 0x22:
-			w := new(step_Word)
+			w := protobuf.Alloc[step_Word](d, 2)
 			x.xxx_hidden_Kind, i = w, d.ReadString(&w.Word, b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)

@@ -129,8 +129,11 @@ func (x *Order) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 func (x *Order) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	var others []byte
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadOptVarint(&x.Id, b, i)
 		case 0x12:
@@ -140,19 +143,20 @@ func (x *Order) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x20:
 			i = protobuf.ReadOptVarint(&x.Grade, b, i)
 		case 0x2b:
-			i = protobuf.ReadGroups(d, &x.Line, b, i, 0x2c)
+			i = protobuf.ReadGroups(d, 0, &x.Line, b, i, 0x2c)
 		case 0x33:
-			i = d.Group(protobuf.New(&x.Sender), b, i, 0x34)
+			i = d.Group(protobuf.Make(d, 1, &x.Sender), b, i, 0x34)
 		case 0x38:
 			i = protobuf.ReadSints(&x.Marks, b, i)
 		case 0x3a:
 			i = protobuf.ReadPackedSint(&x.Marks, b, i)
 		case 0x42:
-			w := new(Order_Card)
+			w := protobuf.Alloc[Order_Card](d, 2)
 			x.Payment, i = w, d.ReadRawString(&w.Card, b, i)
 		case 0x4b:
 			w, _ := x.Payment.(*Order_Invoice_)
-			x.Payment, i = protobuf.New(&w), d.Group(protobuf.New(&protobuf.New(&w).Invoice), b, i, 0x4c)
+			x.Payment = protobuf.Make(d, 3, &w)
+			i = d.Group(protobuf.Make(d, 4, &w.Invoice), b, i, 0x4c)
 		default:
 			i = d.Unknown(&others, b, i, tag)
 		}
@@ -183,8 +187,11 @@ func (x *Order_Line) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Order_Line) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadOptRawString(&x.Article, b, i)
 		case 0x10:
@@ -211,8 +218,11 @@ func (x *Order_Sender) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Order_Sender) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadBytes(&x.Address, b, i)
 		default:
@@ -234,8 +244,11 @@ func (x *Order_Invoice) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Order_Invoice) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0d:
 			i = protobuf.ReadOptFixed32(&x.Days, b, i)
 		default:
@@ -257,8 +270,11 @@ func (x *Stamp) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Stamp) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x09:
 			i = protobuf.ReadOptFixed64(&x.At, b, i)
 		default:
@@ -280,8 +296,11 @@ func (x *Parcel) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Parcel) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0d:
 			i = protobuf.ReadOptFixed32(&x.Size, b, i)
 		default:

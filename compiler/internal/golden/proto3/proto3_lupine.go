@@ -156,8 +156,11 @@ func (x *Book) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Book) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadString(&x.Name, b, i)
 		case 0x10:
@@ -177,31 +180,33 @@ func (x *Book) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x3a:
 			i = protobuf.ReadMap(d, &x.Blobs, b, i, 0x3a, protobuf.BoolKind(), protobuf.BytesKind())
 		case 0x42:
-			w := new(Book_Shelf)
+			w := protobuf.Alloc[Book_Shelf](d, 0)
 			x.Place, i = w, d.ReadString(&w.Shelf, b, i)
 		case 0x4a:
 			w, _ := x.Place.(*Book_Room_)
-			x.Place, i = protobuf.New(&w), d.Message(protobuf.New(&protobuf.New(&w).Room), b, i)
+			x.Place = protobuf.Make(d, 1, &w)
+			i = d.Message(protobuf.Make(d, 2, &w.Room), b, i)
 		case 0x52:
 			w, _ := x.Place.(*Book_Lost)
-			x.Place, i = protobuf.New(&w), d.Foreign(protobuf.New(&protobuf.New(&w).Lost), b, i)
+			x.Place = protobuf.Make(d, 3, &w)
+			i = d.Foreign(protobuf.Make(d, 4, &w.Lost), b, i)
 		case 0x58:
-			w := new(Book_Nowhere)
+			w := protobuf.Alloc[Book_Nowhere](d, 5)
 			x.Place, i = w, protobuf.ReadVarint(&w.Nowhere, b, i)
 		case 0x62:
-			i = d.Foreign(protobuf.New(&x.Extra), b, i)
+			i = d.Foreign(protobuf.Make(d, 6, &x.Extra), b, i)
 		case 0x6a:
-			i = d.Foreign(protobuf.New(&x.Loan), b, i)
+			i = d.Foreign(protobuf.Make(d, 7, &x.Loan), b, i)
 		case 0x72:
-			i = d.Foreign(protobuf.New(&x.Facts), b, i)
+			i = d.Foreign(protobuf.Make(d, 8, &x.Facts), b, i)
 		case 0x7a:
-			i = d.Foreign(protobuf.New(&x.List), b, i)
+			i = d.Foreign(protobuf.Make(d, 9, &x.List), b, i)
 		case 0x82:
-			i = d.Foreign(protobuf.New(&x.Copies), b, i)
+			i = d.Foreign(protobuf.Make(d, 10, &x.Copies), b, i)
 		case 0x8a:
-			i = d.Foreign(protobuf.New(&x.Mask), b, i)
+			i = d.Foreign(protobuf.Make(d, 11, &x.Mask), b, i)
 		case 0x92:
-			i = d.Foreign(protobuf.New(&x.Trouble), b, i)
+			i = d.Foreign(protobuf.Make(d, 12, &x.Trouble), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -228,12 +233,15 @@ func (x *Book_Room) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Book_Room) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x08:
 			i = protobuf.ReadVarint(&x.Floor, b, i)
 		case 0x12:
-			i = protobuf.ReadMessages(d, &x.Inner, b, i, 0x12)
+			i = protobuf.ReadMessages(d, 2, &x.Inner, b, i, 0x12)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -253,8 +261,11 @@ func (x *FindRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *FindRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
 			i = d.ReadString(&x.Query, b, i)
 		default:

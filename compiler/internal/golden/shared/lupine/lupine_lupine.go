@@ -21,10 +21,13 @@ func (x *Flower) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 // LupineDecode is called by Lupine's codec.
 func (x *Flower) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
-		var tag uint64
-		switch tag, i = protobuf.Tag(b, i); tag {
+		tag := uint64(b[i])
+		if i++; tag >= 0x80 {
+			tag, i = protobuf.LongTag(b, i)
+		}
+		switch tag {
 		case 0x0a:
-			i = d.Foreign(protobuf.New(&x.Thing), b, i)
+			i = d.Foreign(protobuf.Make(d, 0, &x.Thing), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
