@@ -104,8 +104,8 @@ func (md Metadata) Clone() Metadata {
 // Check returns an InvalidArgument [Error] that names the first pair no wire
 // can carry: a key that is empty, has characters other than a-z 0-9 _ - . or is
 // kept for a protocol ("grpc-", "lupine-", connection headers), or a value with
-// characters that are not printable ASCII under a key that does not end in
-// "-bin". The rules are those of gRPC's PROTOCOL-HTTP2 "Custom-Metadata".
+// characters that are not printable ASCII, or a space at either end, under a key
+// that does not end in "-bin". The rules are those of gRPC's PROTOCOL-HTTP2 "Custom-Metadata".
 func (md Metadata) Check() error {
 	for i := range md {
 		if why := checkPair(md[i].Key, md[i].Value); why != "" {
@@ -165,6 +165,10 @@ func checkPair(key, value string) string {
 		if c := value[i]; c < 0x20 || c > 0x7e {
 			return fmt.Sprintf("the value has the byte %#02x; end the key in \"-bin\" to send any bytes", c)
 		}
+	}
+	// HTTP strips or refuses them (RFC 9110, section 5.5; RFC 9113, section 8.2.1).
+	if value != "" && (value[0] == ' ' || value[len(value)-1] == ' ') {
+		return "the value begins or ends with a space; end the key in \"-bin\" to keep it"
 	}
 	return ""
 }
