@@ -56,6 +56,8 @@ type group struct {
 func groups() []group {
 	return []group{
 		{"Calls", callBehaviours()},
+		{"Metadata", metadataBehaviours()},
+		{"Errors", errorBehaviours()},
 	}
 }
 
