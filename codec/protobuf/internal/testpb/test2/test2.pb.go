@@ -8,6 +8,7 @@ package test2
 
 import (
 	foreign "github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/foreign"
+	test3 "github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/test3"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	anypb "google.golang.org/protobuf/types/known/anypb"
@@ -1429,12 +1430,22 @@ func (x *Extends) GetMany() []*Extended {
 }
 
 type Foreigners struct {
-	state         protoimpl.MessageState   `protogen:"open.v1"`
-	Plain         *foreign.Plain           `protobuf:"bytes,1,opt,name=plain" json:"plain,omitempty"`
-	Plains        []*foreign.Plain         `protobuf:"bytes,2,rep,name=plains" json:"plains,omitempty"`
-	Any           *anypb.Any               `protobuf:"bytes,4,opt,name=any" json:"any,omitempty"`
-	Times         []*timestamppb.Timestamp `protobuf:"bytes,5,rep,name=times" json:"times,omitempty"`
-	Clash         *Clash                   `protobuf:"bytes,6,opt,name=clash" json:"clash,omitempty"`
+	state  protoimpl.MessageState   `protogen:"open.v1"`
+	Plain  *foreign.Plain           `protobuf:"bytes,1,opt,name=plain" json:"plain,omitempty"`
+	Plains []*foreign.Plain         `protobuf:"bytes,2,rep,name=plains" json:"plains,omitempty"`
+	Any    *anypb.Any               `protobuf:"bytes,4,opt,name=any" json:"any,omitempty"`
+	Times  []*timestamppb.Timestamp `protobuf:"bytes,5,rep,name=times" json:"times,omitempty"`
+	Clash  *Clash                   `protobuf:"bytes,6,opt,name=clash" json:"clash,omitempty"`
+	// Compiled in another run, with methods.
+	Other    *test3.Other          `protobuf:"bytes,7,opt,name=other" json:"other,omitempty"`
+	Others   []*test3.Other        `protobuf:"bytes,8,rep,name=others" json:"others,omitempty"`
+	OtherMap map[bool]*test3.Other `protobuf:"bytes,9,rep,name=other_map,json=otherMap" json:"other_map,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Clashes  []*Clash              `protobuf:"bytes,10,rep,name=clashes" json:"clashes,omitempty"`
+	// Types that are valid to be assigned to One:
+	//
+	//	*Foreigners_OneClash
+	//	*Foreigners_OneOther
+	One           isForeigners_One `protobuf_oneof:"one"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1503,6 +1514,75 @@ func (x *Foreigners) GetClash() *Clash {
 	}
 	return nil
 }
+
+func (x *Foreigners) GetOther() *test3.Other {
+	if x != nil {
+		return x.Other
+	}
+	return nil
+}
+
+func (x *Foreigners) GetOthers() []*test3.Other {
+	if x != nil {
+		return x.Others
+	}
+	return nil
+}
+
+func (x *Foreigners) GetOtherMap() map[bool]*test3.Other {
+	if x != nil {
+		return x.OtherMap
+	}
+	return nil
+}
+
+func (x *Foreigners) GetClashes() []*Clash {
+	if x != nil {
+		return x.Clashes
+	}
+	return nil
+}
+
+func (x *Foreigners) GetOne() isForeigners_One {
+	if x != nil {
+		return x.One
+	}
+	return nil
+}
+
+func (x *Foreigners) GetOneClash() *Clash {
+	if x != nil {
+		if x, ok := x.One.(*Foreigners_OneClash); ok {
+			return x.OneClash
+		}
+	}
+	return nil
+}
+
+func (x *Foreigners) GetOneOther() *test3.Other {
+	if x != nil {
+		if x, ok := x.One.(*Foreigners_OneOther); ok {
+			return x.OneOther
+		}
+	}
+	return nil
+}
+
+type isForeigners_One interface {
+	isForeigners_One()
+}
+
+type Foreigners_OneClash struct {
+	OneClash *Clash `protobuf:"bytes,11,opt,name=one_clash,json=oneClash,oneof"`
+}
+
+type Foreigners_OneOther struct {
+	OneOther *test3.Other `protobuf:"bytes,12,opt,name=one_other,json=oneOther,oneof"`
+}
+
+func (*Foreigners_OneClash) isForeigners_One() {}
+
+func (*Foreigners_OneOther) isForeigners_One() {}
 
 // A field has the name of a method, so the message has to do without.
 type Clash struct {
@@ -1938,7 +2018,7 @@ type Tree_Sub struct {
 
 func (x *Tree_Sub) Reset() {
 	*x = Tree_Sub{}
-	mi := &file_test2_test2_proto_msgTypes[33]
+	mi := &file_test2_test2_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1950,7 +2030,7 @@ func (x *Tree_Sub) String() string {
 func (*Tree_Sub) ProtoMessage() {}
 
 func (x *Tree_Sub) ProtoReflect() protoreflect.Message {
-	mi := &file_test2_test2_proto_msgTypes[33]
+	mi := &file_test2_test2_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2054,7 +2134,7 @@ var File_test2_test2_proto protoreflect.FileDescriptor
 
 const file_test2_test2_proto_rawDesc = "" +
 	"\n" +
-	"\x11test2/test2.proto\x12\x13lupine.testpb.test2\x1a\x15foreign/foreign.proto\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb5\x03\n" +
+	"\x11test2/test2.proto\x12\x13lupine.testpb.test2\x1a\x15foreign/foreign.proto\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x11test3/other.proto\"\xb5\x03\n" +
 	"\aScalars\x12\x10\n" +
 	"\x03i32\x18\x01 \x01(\x05R\x03i32\x12\x10\n" +
 	"\x03i64\x18\x02 \x01(\x03R\x03i64\x12\x10\n" +
@@ -2232,14 +2312,25 @@ const file_test2_test2_proto_rawDesc = "" +
 	"\x04text\x18\xc8\x01 \x03(\tR\x04text*\x05\bd\x10\xc8\x01*\t\b\xe8\a\x10\x80\x80\x80\x80\x02\"m\n" +
 	"\aExtends\x12/\n" +
 	"\x03one\x18\x01 \x01(\v2\x1d.lupine.testpb.test2.ExtendedR\x03one\x121\n" +
-	"\x04many\x18\x02 \x03(\v2\x1d.lupine.testpb.test2.ExtendedR\x04many\"\x82\x02\n" +
+	"\x04many\x18\x02 \x03(\v2\x1d.lupine.testpb.test2.ExtendedR\x04many\"\xc0\x05\n" +
 	"\n" +
 	"Foreigners\x122\n" +
 	"\x05plain\x18\x01 \x01(\v2\x1c.lupine.testpb.foreign.PlainR\x05plain\x124\n" +
 	"\x06plains\x18\x02 \x03(\v2\x1c.lupine.testpb.foreign.PlainR\x06plains\x12&\n" +
 	"\x03any\x18\x04 \x01(\v2\x14.google.protobuf.AnyR\x03any\x120\n" +
 	"\x05times\x18\x05 \x03(\v2\x1a.google.protobuf.TimestampR\x05times\x120\n" +
-	"\x05clash\x18\x06 \x01(\v2\x1a.lupine.testpb.test2.ClashR\x05clash\"x\n" +
+	"\x05clash\x18\x06 \x01(\v2\x1a.lupine.testpb.test2.ClashR\x05clash\x120\n" +
+	"\x05other\x18\a \x01(\v2\x1a.lupine.testpb.test3.OtherR\x05other\x122\n" +
+	"\x06others\x18\b \x03(\v2\x1a.lupine.testpb.test3.OtherR\x06others\x12J\n" +
+	"\tother_map\x18\t \x03(\v2-.lupine.testpb.test2.Foreigners.OtherMapEntryR\botherMap\x124\n" +
+	"\aclashes\x18\n" +
+	" \x03(\v2\x1a.lupine.testpb.test2.ClashR\aclashes\x129\n" +
+	"\tone_clash\x18\v \x01(\v2\x1a.lupine.testpb.test2.ClashH\x00R\boneClash\x129\n" +
+	"\tone_other\x18\f \x01(\v2\x1a.lupine.testpb.test3.OtherH\x00R\boneOther\x1aW\n" +
+	"\rOtherMapEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\bR\x03key\x120\n" +
+	"\x05value\x18\x02 \x01(\v2\x1a.lupine.testpb.test3.OtherR\x05value:\x028\x01B\x05\n" +
+	"\x03one\"x\n" +
 	"\x05Clash\x12#\n" +
 	"\rlupine_append\x18\x01 \x01(\x05R\flupineAppend\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x126\n" +
@@ -2287,7 +2378,7 @@ func file_test2_test2_proto_rawDescGZIP() []byte {
 }
 
 var file_test2_test2_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_test2_test2_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_test2_test2_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_test2_test2_proto_goTypes = []any{
 	(Color)(0),                    // 0: lupine.testpb.test2.Color
 	(*Scalars)(nil),               // 1: lupine.testpb.test2.Scalars
@@ -2322,12 +2413,14 @@ var file_test2_test2_proto_goTypes = []any{
 	(*Groups_Many)(nil),           // 30: lupine.testpb.test2.Groups.Many
 	(*Groups_Left)(nil),           // 31: lupine.testpb.test2.Groups.Left
 	(*Groups_One_Inner)(nil),      // 32: lupine.testpb.test2.Groups.One.Inner
-	nil,                           // 33: lupine.testpb.test2.Tree.NamedEntry
-	(*Tree_Sub)(nil),              // 34: lupine.testpb.test2.Tree.Sub
-	(*foreign.Strict)(nil),        // 35: lupine.testpb.foreign.Strict
-	(*foreign.Plain)(nil),         // 36: lupine.testpb.foreign.Plain
-	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
-	(*anypb.Any)(nil),             // 38: google.protobuf.Any
+	nil,                           // 33: lupine.testpb.test2.Foreigners.OtherMapEntry
+	nil,                           // 34: lupine.testpb.test2.Tree.NamedEntry
+	(*Tree_Sub)(nil),              // 35: lupine.testpb.test2.Tree.Sub
+	(*foreign.Strict)(nil),        // 36: lupine.testpb.foreign.Strict
+	(*foreign.Plain)(nil),         // 37: lupine.testpb.foreign.Plain
+	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
+	(*anypb.Any)(nil),             // 39: google.protobuf.Any
+	(*test3.Other)(nil),           // 40: lupine.testpb.test3.Other
 }
 var file_test2_test2_proto_depIdxs = []int32{
 	0,  // 0: lupine.testpb.test2.Scalars.color:type_name -> lupine.testpb.test2.Color
@@ -2353,58 +2446,65 @@ var file_test2_test2_proto_depIdxs = []int32{
 	4,  // 20: lupine.testpb.test2.Holder.stricts:type_name -> lupine.testpb.test2.Strict
 	27, // 21: lupine.testpb.test2.Holder.by_number:type_name -> lupine.testpb.test2.Holder.ByNumberEntry
 	4,  // 22: lupine.testpb.test2.Holder.either:type_name -> lupine.testpb.test2.Strict
-	35, // 23: lupine.testpb.test2.Holder.or:type_name -> lupine.testpb.foreign.Strict
-	35, // 24: lupine.testpb.test2.Holder.foreign:type_name -> lupine.testpb.foreign.Strict
-	35, // 25: lupine.testpb.test2.Holder.foreigns:type_name -> lupine.testpb.foreign.Strict
+	36, // 23: lupine.testpb.test2.Holder.or:type_name -> lupine.testpb.foreign.Strict
+	36, // 24: lupine.testpb.test2.Holder.foreign:type_name -> lupine.testpb.foreign.Strict
+	36, // 25: lupine.testpb.test2.Holder.foreigns:type_name -> lupine.testpb.foreign.Strict
 	28, // 26: lupine.testpb.test2.Holder.part:type_name -> lupine.testpb.test2.Holder.Part
 	29, // 27: lupine.testpb.test2.Groups.one:type_name -> lupine.testpb.test2.Groups.One
 	30, // 28: lupine.testpb.test2.Groups.many:type_name -> lupine.testpb.test2.Groups.Many
 	31, // 29: lupine.testpb.test2.Groups.left:type_name -> lupine.testpb.test2.Groups.Left
 	1,  // 30: lupine.testpb.test2.Oneofs.scalars:type_name -> lupine.testpb.test2.Scalars
 	0,  // 31: lupine.testpb.test2.Oneofs.color:type_name -> lupine.testpb.test2.Color
-	36, // 32: lupine.testpb.test2.Oneofs.plain:type_name -> lupine.testpb.foreign.Plain
-	37, // 33: lupine.testpb.test2.Oneofs.time:type_name -> google.protobuf.Timestamp
+	37, // 32: lupine.testpb.test2.Oneofs.plain:type_name -> lupine.testpb.foreign.Plain
+	38, // 33: lupine.testpb.test2.Oneofs.time:type_name -> google.protobuf.Timestamp
 	7,  // 34: lupine.testpb.test2.Oneofs.oneofs:type_name -> lupine.testpb.test2.Oneofs
 	8,  // 35: lupine.testpb.test2.Extends.one:type_name -> lupine.testpb.test2.Extended
 	8,  // 36: lupine.testpb.test2.Extends.many:type_name -> lupine.testpb.test2.Extended
-	36, // 37: lupine.testpb.test2.Foreigners.plain:type_name -> lupine.testpb.foreign.Plain
-	36, // 38: lupine.testpb.test2.Foreigners.plains:type_name -> lupine.testpb.foreign.Plain
-	38, // 39: lupine.testpb.test2.Foreigners.any:type_name -> google.protobuf.Any
-	37, // 40: lupine.testpb.test2.Foreigners.times:type_name -> google.protobuf.Timestamp
+	37, // 37: lupine.testpb.test2.Foreigners.plain:type_name -> lupine.testpb.foreign.Plain
+	37, // 38: lupine.testpb.test2.Foreigners.plains:type_name -> lupine.testpb.foreign.Plain
+	39, // 39: lupine.testpb.test2.Foreigners.any:type_name -> google.protobuf.Any
+	38, // 40: lupine.testpb.test2.Foreigners.times:type_name -> google.protobuf.Timestamp
 	11, // 41: lupine.testpb.test2.Foreigners.clash:type_name -> lupine.testpb.test2.Clash
-	1,  // 42: lupine.testpb.test2.Clash.scalars:type_name -> lupine.testpb.test2.Scalars
-	13, // 43: lupine.testpb.test2.Tree.left:type_name -> lupine.testpb.test2.Tree
-	13, // 44: lupine.testpb.test2.Tree.right:type_name -> lupine.testpb.test2.Tree
-	13, // 45: lupine.testpb.test2.Tree.more:type_name -> lupine.testpb.test2.Tree
-	33, // 46: lupine.testpb.test2.Tree.named:type_name -> lupine.testpb.test2.Tree.NamedEntry
-	34, // 47: lupine.testpb.test2.Tree.sub:type_name -> lupine.testpb.test2.Tree.Sub
-	0,  // 48: lupine.testpb.test2.Maps.I32Entry.value:type_name -> lupine.testpb.test2.Color
-	1,  // 49: lupine.testpb.test2.Maps.S32Entry.value:type_name -> lupine.testpb.test2.Scalars
-	4,  // 50: lupine.testpb.test2.Maps.S64Entry.value:type_name -> lupine.testpb.test2.Strict
-	36, // 51: lupine.testpb.test2.Maps.StringEntry.value:type_name -> lupine.testpb.foreign.Plain
-	37, // 52: lupine.testpb.test2.Maps.TimesEntry.value:type_name -> google.protobuf.Timestamp
-	4,  // 53: lupine.testpb.test2.Holder.ByNumberEntry.value:type_name -> lupine.testpb.test2.Strict
-	6,  // 54: lupine.testpb.test2.Groups.One.groups:type_name -> lupine.testpb.test2.Groups
-	32, // 55: lupine.testpb.test2.Groups.One.inner:type_name -> lupine.testpb.test2.Groups.One.Inner
-	1,  // 56: lupine.testpb.test2.Groups.Many.scalars:type_name -> lupine.testpb.test2.Scalars
-	13, // 57: lupine.testpb.test2.Tree.NamedEntry.value:type_name -> lupine.testpb.test2.Tree
-	13, // 58: lupine.testpb.test2.Tree.Sub.tree:type_name -> lupine.testpb.test2.Tree
-	8,  // 59: lupine.testpb.test2.ext_number:extendee -> lupine.testpb.test2.Extended
-	8,  // 60: lupine.testpb.test2.ext_text:extendee -> lupine.testpb.test2.Extended
-	8,  // 61: lupine.testpb.test2.ext_strict:extendee -> lupine.testpb.test2.Extended
-	8,  // 62: lupine.testpb.test2.ext_packed:extendee -> lupine.testpb.test2.Extended
-	8,  // 63: lupine.testpb.test2.ext_extended:extendee -> lupine.testpb.test2.Extended
-	8,  // 64: lupine.testpb.test2.ext_plain:extendee -> lupine.testpb.test2.Extended
-	8,  // 65: lupine.testpb.test2.ext_color:extendee -> lupine.testpb.test2.Extended
-	4,  // 66: lupine.testpb.test2.ext_strict:type_name -> lupine.testpb.test2.Strict
-	8,  // 67: lupine.testpb.test2.ext_extended:type_name -> lupine.testpb.test2.Extended
-	36, // 68: lupine.testpb.test2.ext_plain:type_name -> lupine.testpb.foreign.Plain
-	0,  // 69: lupine.testpb.test2.ext_color:type_name -> lupine.testpb.test2.Color
-	70, // [70:70] is the sub-list for method output_type
-	70, // [70:70] is the sub-list for method input_type
-	66, // [66:70] is the sub-list for extension type_name
-	59, // [59:66] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	40, // 42: lupine.testpb.test2.Foreigners.other:type_name -> lupine.testpb.test3.Other
+	40, // 43: lupine.testpb.test2.Foreigners.others:type_name -> lupine.testpb.test3.Other
+	33, // 44: lupine.testpb.test2.Foreigners.other_map:type_name -> lupine.testpb.test2.Foreigners.OtherMapEntry
+	11, // 45: lupine.testpb.test2.Foreigners.clashes:type_name -> lupine.testpb.test2.Clash
+	11, // 46: lupine.testpb.test2.Foreigners.one_clash:type_name -> lupine.testpb.test2.Clash
+	40, // 47: lupine.testpb.test2.Foreigners.one_other:type_name -> lupine.testpb.test3.Other
+	1,  // 48: lupine.testpb.test2.Clash.scalars:type_name -> lupine.testpb.test2.Scalars
+	13, // 49: lupine.testpb.test2.Tree.left:type_name -> lupine.testpb.test2.Tree
+	13, // 50: lupine.testpb.test2.Tree.right:type_name -> lupine.testpb.test2.Tree
+	13, // 51: lupine.testpb.test2.Tree.more:type_name -> lupine.testpb.test2.Tree
+	34, // 52: lupine.testpb.test2.Tree.named:type_name -> lupine.testpb.test2.Tree.NamedEntry
+	35, // 53: lupine.testpb.test2.Tree.sub:type_name -> lupine.testpb.test2.Tree.Sub
+	0,  // 54: lupine.testpb.test2.Maps.I32Entry.value:type_name -> lupine.testpb.test2.Color
+	1,  // 55: lupine.testpb.test2.Maps.S32Entry.value:type_name -> lupine.testpb.test2.Scalars
+	4,  // 56: lupine.testpb.test2.Maps.S64Entry.value:type_name -> lupine.testpb.test2.Strict
+	37, // 57: lupine.testpb.test2.Maps.StringEntry.value:type_name -> lupine.testpb.foreign.Plain
+	38, // 58: lupine.testpb.test2.Maps.TimesEntry.value:type_name -> google.protobuf.Timestamp
+	4,  // 59: lupine.testpb.test2.Holder.ByNumberEntry.value:type_name -> lupine.testpb.test2.Strict
+	6,  // 60: lupine.testpb.test2.Groups.One.groups:type_name -> lupine.testpb.test2.Groups
+	32, // 61: lupine.testpb.test2.Groups.One.inner:type_name -> lupine.testpb.test2.Groups.One.Inner
+	1,  // 62: lupine.testpb.test2.Groups.Many.scalars:type_name -> lupine.testpb.test2.Scalars
+	40, // 63: lupine.testpb.test2.Foreigners.OtherMapEntry.value:type_name -> lupine.testpb.test3.Other
+	13, // 64: lupine.testpb.test2.Tree.NamedEntry.value:type_name -> lupine.testpb.test2.Tree
+	13, // 65: lupine.testpb.test2.Tree.Sub.tree:type_name -> lupine.testpb.test2.Tree
+	8,  // 66: lupine.testpb.test2.ext_number:extendee -> lupine.testpb.test2.Extended
+	8,  // 67: lupine.testpb.test2.ext_text:extendee -> lupine.testpb.test2.Extended
+	8,  // 68: lupine.testpb.test2.ext_strict:extendee -> lupine.testpb.test2.Extended
+	8,  // 69: lupine.testpb.test2.ext_packed:extendee -> lupine.testpb.test2.Extended
+	8,  // 70: lupine.testpb.test2.ext_extended:extendee -> lupine.testpb.test2.Extended
+	8,  // 71: lupine.testpb.test2.ext_plain:extendee -> lupine.testpb.test2.Extended
+	8,  // 72: lupine.testpb.test2.ext_color:extendee -> lupine.testpb.test2.Extended
+	4,  // 73: lupine.testpb.test2.ext_strict:type_name -> lupine.testpb.test2.Strict
+	8,  // 74: lupine.testpb.test2.ext_extended:type_name -> lupine.testpb.test2.Extended
+	37, // 75: lupine.testpb.test2.ext_plain:type_name -> lupine.testpb.foreign.Plain
+	0,  // 76: lupine.testpb.test2.ext_color:type_name -> lupine.testpb.test2.Color
+	77, // [77:77] is the sub-list for method output_type
+	77, // [77:77] is the sub-list for method input_type
+	73, // [73:77] is the sub-list for extension type_name
+	66, // [66:73] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_test2_test2_proto_init() }
@@ -2437,13 +2537,17 @@ func file_test2_test2_proto_init() {
 		(*Oneofs_Time)(nil),
 		(*Oneofs_Oneofs)(nil),
 	}
+	file_test2_test2_proto_msgTypes[9].OneofWrappers = []any{
+		(*Foreigners_OneClash)(nil),
+		(*Foreigners_OneOther)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_test2_test2_proto_rawDesc), len(file_test2_test2_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 7,
 			NumServices:   0,
 		},
