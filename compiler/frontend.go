@@ -269,11 +269,11 @@ var obvious = map[string]bool{
 func (l *Linked) resolve(set *descriptorpb.FileDescriptorSet) Errors {
 	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(set)
 	if err != nil {
-		return Errors{l.atFirst("cannot marshal descriptors: "+err.Error())}
+		return Errors{l.atFirst("cannot marshal descriptors: " + err.Error())}
 	}
 	var first descriptorpb.FileDescriptorSet
 	if err := proto.Unmarshal(raw, &first); err != nil {
-		return Errors{l.atFirst("cannot read descriptors back: "+err.Error())}
+		return Errors{l.atFirst("cannot read descriptors back: " + err.Error())}
 	}
 	files, errs := l.register(&first)
 	if len(errs) > 0 {
@@ -281,7 +281,7 @@ func (l *Linked) resolve(set *descriptorpb.FileDescriptorSet) Errors {
 	}
 	l.Set = new(descriptorpb.FileDescriptorSet)
 	if err := (proto.UnmarshalOptions{Resolver: extensionsOf(files)}).Unmarshal(raw, l.Set); err != nil {
-		return Errors{l.atFirst("cannot resolve options: "+err.Error())}
+		return Errors{l.atFirst("cannot resolve options: " + err.Error())}
 	}
 	l.Files, errs = l.register(l.Set)
 	return errs

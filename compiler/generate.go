@@ -32,7 +32,7 @@ func generate(l *Linked, cfg Config) ([]Output, error) {
 		return nil, errs.sorted()
 	}
 	if err := cfg.Generator.run(plugin); err != nil {
-		return nil, Errors{l.atFirst("cannot generate Go: "+err.Error())}
+		return nil, Errors{l.atFirst("cannot generate Go: " + err.Error())}
 	}
 	return l.outputs(plugin, cfg)
 }
@@ -55,15 +55,15 @@ func (l *Linked) plugin(files []*descriptorpb.FileDescriptorProto, packages map[
 		ProtoFile:      files,
 	})
 	if err != nil {
-		return nil, Errors{l.atFirst("cannot marshal descriptors: "+err.Error())}
+		return nil, Errors{l.atFirst("cannot marshal descriptors: " + err.Error())}
 	}
 	var req pluginpb.CodeGeneratorRequest
 	if err := proto.Unmarshal(raw, &req); err != nil {
-		return nil, Errors{l.atFirst("cannot read descriptors back: "+err.Error())}
+		return nil, Errors{l.atFirst("cannot read descriptors back: " + err.Error())}
 	}
 	plugin, err := protogen.Options{}.New(&req)
 	if err != nil {
-		return nil, Errors{l.atFirst("cannot generate Go: "+strings.Join(strings.Fields(err.Error()), " "))}
+		return nil, Errors{l.atFirst("cannot generate Go: " + strings.Join(strings.Fields(err.Error()), " "))}
 	}
 	return plugin, nil
 }
@@ -156,7 +156,7 @@ func setOpaque(f *protogen.File) {
 func (l *Linked) outputs(plugin *protogen.Plugin, cfg Config) ([]Output, error) {
 	made := response(plugin)
 	if made.Error != nil {
-		return nil, Errors{l.atFirst("cannot generate Go: "+made.GetError())}
+		return nil, Errors{l.atFirst("cannot generate Go: " + made.GetError())}
 	}
 	origins := map[string]string{}
 	for _, f := range plugin.Files {
