@@ -17,8 +17,15 @@ type Route struct {
 }
 
 // Direct reports whether a wire may run the method by ServeUnary. It may always
-// use ServeStream.
-func (r *Route) Direct() bool { return r.unary != nil && len(r.server.config.Interceptors) == 0 }
+// use ServeStream. With hooks it may not: they are to be told that the reply was
+// sent before they are told that the call has ended.
+func (r *Route) Direct() bool {
+	return r.unary != nil && len(r.server.config.Interceptors) == 0 && r.server.config.Hooks == nil
+}
+
+// MaxReceive is [ServerCall.MaxReceive] before there is a call: the most bytes a
+// request message may have. It is for wires.
+func (r *Route) MaxReceive() int { return r.server.config.MaxReceive }
 
 // ServeUnary runs a unary handler on req, a decoded request, and returns its
 // reply or the error to send. It is for wires, on routes that are Direct. The
@@ -57,9 +64,11 @@ func (r *Route) ServeStream(call *ServerCall, s HandlerStream) (failed *Error) {
 
 // failed turns a handler's error into what the caller is told.
 func (r *Route) failed(err error) *Error {
-	// Unread requests and broken cardinality are found before the handler, by us.
-	if e, ok := err.(*Error); ok && e == errNoRequest || errors.Is(err, errTwoRequests) {
-		return e
+	// What is wrong with the only request is found by us, before the handler runs.
+	if u := (*unread)(nil); errors.As(err, &u) {
+		e := *AsError(u.err)
+		e.Executed = No
+		return &e
 	}
 	if convert := r.server.config.ConvertError; convert != nil {
 		err = convert(err)
@@ -91,21 +100,31 @@ var (
 	errTwoRequests     = Errorf(Unimplemented, "the caller sent more than one request message").NotExecuted()
 )
 
+// unread is the error of a call whose handler was not run, because its only
+// request could not be received. It passes through interceptors.
+type unread struct{ err error }
+
+// Error returns the error's text.
+func (u *unread) Error() string { return u.err.Error() }
+
+// Unwrap returns the error.
+func (u *unread) Unwrap() error { return u.err }
+
 // oneRequest receives the only request message of a call into req.
 func oneRequest(ctx context.Context, s HandlerStream, req any, fresh func() any) error {
 	if err := s.Recv(ctx, req); err != nil {
 		if err == io.EOF {
-			return errNoRequest
+			err = errNoRequest
 		}
-		return err
+		return &unread{err}
 	}
 	switch err := s.Recv(ctx, fresh()); err {
 	case io.EOF:
 		return nil
 	case nil:
-		return errTwoRequests
+		return &unread{errTwoRequests}
 	default:
-		return err
+		return &unread{err}
 	}
 }
 
