@@ -207,6 +207,13 @@ func (c *Conn) newCall(call *Call, m *Method, opts []CallOption) {
 	call.apply(opts)
 }
 
+// net hangs the safety net under a unary call without a deadline.
+func (c *Conn) net(ctx context.Context, call *Call) {
+	if _, ok := ctx.Deadline(); !ok && c.config.SafetyNet > 0 {
+		call.GiveUp = time.Now().Add(c.config.SafetyNet)
+	}
+}
+
 // Invoke makes a unary call and returns its reply. Generated code calls it.
 func Invoke[Res any](ctx context.Context, c *Conn, m *Method, req any, opts []CallOption) (*Res, error) {
 	res := new(Res)
@@ -220,9 +227,7 @@ func Invoke[Res any](ctx context.Context, c *Conn, m *Method, req any, opts []Ca
 func (c *Conn) invoke(ctx context.Context, m *Method, req, reply any, opts []CallOption) error {
 	call := callPool.Get().(*Call)
 	c.newCall(call, m, opts)
-	if _, ok := ctx.Deadline(); !ok && c.config.SafetyNet > 0 {
-		call.GiveUp = time.Now().Add(c.config.SafetyNet)
-	}
+	c.net(ctx, call)
 	var err error
 	shared := c.open != nil || c.config.Hooks != nil
 	if c.config.Hooks != nil {

@@ -28,14 +28,16 @@ func CallBidi[Req, Res any](ctx context.Context, c *Conn, m *Method, opts []Call
 // session yet, the call waits for one on a goroutine of its own; otherwise it
 // costs none. Generated code calls it.
 func Start[Res any](ctx context.Context, c *Conn, m *Method, req any, opts []CallOption) *Pending[Res] {
+	call := new(Call)
+	c.newCall(call, m, opts)
+	c.net(ctx, call)
 	if c.connected() {
-		p := &Pending[Res]{caller: c.stream(ctx, m, opts)}
+		p := &Pending[Res]{caller: c.streamOf(ctx, call)}
 		p.sendOnly(req)
 		return p
 	}
-	call := new(Call)
-	c.newCall(call, m, opts)
-	o := &opening{done: make(chan struct{})}
+	ctx, cancel := context.WithCancel(ctx)
+	o := &opening{done: make(chan struct{}), cancel: cancel}
 	p := &Pending[Res]{caller: caller{conn: c, ctx: ctx, call: call}, open: o}
 	go func() {
 		defer close(o.done)

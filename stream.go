@@ -240,15 +240,48 @@ func closingAll[Res any](ctx context.Context, c *caller, recv func(context.Conte
 type Pending[Res any] struct {
 	caller
 	open  *opening // the call could not be opened at once
+	ready bool     // it has been opened since
 	res   *Res
 	ended bool
 }
 
 // opening is a call that waits for a session on a goroutine of its own.
 type opening struct {
-	done chan struct{} // closed once s or err is set
-	s    Stream
-	err  error
+	done   chan struct{} // closed once s or err is set
+	cancel func()        // ends the call, opened or not
+	s      Stream
+	err    error
+}
+
+// opened waits until the call has been opened, or ctx has ended.
+func (p *Pending[Res]) opened(ctx context.Context) error {
+	if p.open == nil || p.ready {
+		return nil
+	}
+	select {
+	case <-p.open.done:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	p.ready, p.s, p.err = true, p.open.s, p.open.err
+	return nil
+}
+
+// Header waits for the reply's header.
+func (p *Pending[Res]) Header(ctx context.Context) (Metadata, error) {
+	if err := p.opened(ctx); err != nil {
+		return nil, err
+	}
+	return p.caller.Header(ctx)
+}
+
+// Close ends the call if it has not ended. It never blocks, and may be called
+// more than once. A Pending that was waited for needs no Close.
+func (p *Pending[Res]) Close() error {
+	if p.open != nil {
+		p.open.cancel()
+	}
+	return p.caller.Close()
 }
 
 // Wait returns the reply. When only ctx ended, the call lives on and Wait may be
@@ -257,28 +290,27 @@ func (p *Pending[Res]) Wait(ctx context.Context) (*Res, error) {
 	if p.ended {
 		return p.res, p.err
 	}
-	if p.open != nil {
-		select {
-		case <-p.open.done:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-	}
-	if p.open != nil {
-		p.s, p.err = p.open.s, p.open.err
-		p.open = nil
+	if err := p.opened(ctx); err != nil {
+		return nil, err
 	}
 	if p.s == nil {
-		p.ended = true
+		p.finish()
 		return nil, p.err
 	}
 	res, err := p.one(ctx)
-	if _, final := err.(*Error); err != nil && !final {
+	if _, final := err.(*Error); err != nil && !final && !p.done {
 		return nil, err
 	}
-	p.ended = true
+	p.finish()
 	if p.err = err; err == nil {
 		p.res = res.(*Res)
 	}
 	return p.res, p.err
+}
+
+func (p *Pending[Res]) finish() {
+	p.ended = true
+	if p.open != nil {
+		p.open.cancel() // frees what watches the caller's context
+	}
 }
