@@ -43,7 +43,7 @@ type ServerConfig struct {
 type Server struct {
 	config   ServerConfig
 	draining chan struct{}
-	base     atomic.Pointer[context.Context]
+	base     *atomic.Pointer[context.Context] // what Serve was given; shared by Exclude
 
 	mu        sync.RWMutex
 	routes    map[string]*Route
@@ -51,6 +51,8 @@ type Server struct {
 	listeners []Listener
 	serving   bool
 	drained   bool
+	drains    int        // Drains under way
+	quiet     *sync.Cond // with mu: drains is 0 again
 }
 
 // NewServer returns a Server with the default configuration.
@@ -70,7 +72,9 @@ func (c ServerConfig) NewServer() *Server {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
-	return &Server{config: c, draining: make(chan struct{}), routes: make(map[string]*Route)}
+	s := &Server{config: c, draining: make(chan struct{}), base: new(atomic.Pointer[context.Context]), routes: make(map[string]*Route)}
+	s.quiet = sync.NewCond(&s.mu)
+	return s
 }
 
 // Register adds a service with a handler for each of its methods. Generated
@@ -142,9 +146,11 @@ func (s *Server) NoSuchMethod(path string) *Error {
 // Log returns where the server logs. It is for wires.
 func (s *Server) Log() *slog.Logger { return s.config.Log }
 
-// DrainContext returns a context that ends when DrainTime is over.
-func (s *Server) drainContext() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(context.Background(), max(s.config.DrainTime, 0))
+// drainInTime drains within DrainTime.
+func (s *Server) drainInTime() {
+	ctx, cancel := context.WithTimeout(context.Background(), max(s.config.DrainTime, 0))
+	defer cancel()
+	s.Drain(ctx)
 }
 
 // Bind checks every registered method against every listener's wire, then opens
@@ -165,10 +171,18 @@ func (s *Server) Bind(ctx context.Context, listeners ...Listener) error {
 		}
 	}
 	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.drained {
+		for _, l := range listeners {
+			l.Close()
+		}
+		return errDrained
+	}
 	s.listeners = append(s.listeners, listeners...)
-	s.mu.Unlock()
 	return nil
 }
+
+var errDrained = errors.New("lupine: the server was drained or closed: make another")
 
 func (s *Server) check(l Listener) error {
 	excluded := func(string) bool { return false }
@@ -194,20 +208,25 @@ func (s *Server) check(l Listener) error {
 
 // Serve binds listeners that are not bound yet and serves all bound ones until
 // ctx ends, Drain is called or one of them fails. When ctx ends, calls under way
-// have DrainTime to finish. It returns nil unless a listener failed.
+// have DrainTime to finish. It returns when every Drain has, so that a program
+// may exit then: nil, unless a listener failed.
 func (s *Server) Serve(ctx context.Context, listeners ...Listener) error {
-	if err := s.Bind(ctx, listeners...); err != nil {
-		return err
-	}
-	s.base.Store(&ctx)
 	s.mu.Lock()
 	if s.serving {
 		s.mu.Unlock()
 		return errors.New("lupine: Serve called twice on one Server")
 	}
 	s.serving = true
-	all := append([]Listener(nil), s.listeners...)
 	s.mu.Unlock()
+	s.base.Store(&ctx)
+	if err := s.Bind(ctx, listeners...); err == errDrained {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	s.mu.RLock()
+	all := append([]Listener(nil), s.listeners...)
+	s.mu.RUnlock()
 	if len(all) == 0 {
 		return errors.New("lupine: Serve needs at least one listener")
 	}
@@ -216,25 +235,31 @@ func (s *Server) Serve(ctx context.Context, listeners ...Listener) error {
 	for _, l := range all {
 		go func() { failed <- l.Serve() }()
 	}
-	stopped := context.AfterFunc(ctx, func() {
-		drain, cancel := s.drainContext()
-		defer cancel()
-		s.Drain(drain)
+	late := make(chan struct{}) // closed when the drain that ctx began has ended
+	watch := context.AfterFunc(ctx, func() {
+		defer close(late)
+		s.drainInTime()
 	})
-	defer stopped()
 	var first error
 	for range all {
 		if err := <-failed; err != nil && first == nil {
 			first = err
 			// One wire that cannot serve takes the others down: half a server is
 			// harder to notice than none.
-			go func() {
-				drain, cancel := s.drainContext()
-				defer cancel()
-				s.Drain(drain)
-			}()
+			go s.drainInTime()
 		}
 	}
+	if !watch() {
+		<-late
+	}
+	if first != nil {
+		s.drainInTime()
+	}
+	s.mu.Lock()
+	for s.drains > 0 {
+		s.quiet.Wait()
+	}
+	s.mu.Unlock()
 	return first
 }
 
@@ -247,8 +272,15 @@ func (s *Server) Drain(ctx context.Context) error {
 		s.drained = true
 		close(s.draining)
 	}
+	s.drains++
 	all := append([]Listener(nil), s.listeners...)
 	s.mu.Unlock()
+	defer func() {
+		s.mu.Lock()
+		s.drains--
+		s.quiet.Broadcast()
+		s.mu.Unlock()
+	}()
 	errs := make(chan error, len(all))
 	for _, l := range all {
 		go func() {
@@ -298,7 +330,7 @@ func (x *excluding) Bind(ctx context.Context, s *Server) error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	less := s.config.NewServer()
-	less.draining = s.draining
+	less.draining, less.base = s.draining, s.base
 	less.services = s.services
 	for path, r := range s.routes {
 		if !x.excludes(path) {
