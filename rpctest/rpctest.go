@@ -58,6 +58,10 @@ func groups() []group {
 		{"Calls", callBehaviours()},
 		{"Metadata", metadataBehaviours()},
 		{"Errors", errorBehaviours()},
+		{"Limits", limitBehaviours()},
+		{"Deadline", deadlineBehaviours()},
+		{"Cancel", cancelBehaviours()},
+		{"Recv", recvBehaviours()},
 	}
 }
 
