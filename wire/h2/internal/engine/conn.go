@@ -92,7 +92,6 @@ func New(cfg Config, now int64) *Conn {
 		sendWindow: defaultWindow, recvTarget: int64(max(cfg.ConnWindow, defaultWindow)),
 		streamTarget: int64(cfg.StreamWindow), nextID: 1, lastRead: now, lastData: now,
 	}
-	c.streams.ring = make([]*Stream, ringSize)
 	c.controls = bucket{tokens: controlBurst, size: controlBurst, period: controlPeriod, last: now}
 	if cfg.Server {
 		c.preface = len(Preface)

@@ -171,3 +171,6 @@ func (c *Conn) DrainNow() {
 	c.goAwaySent, c.goAwayLast = true, c.maxPeer
 	c.Out = appendGoAway(c.Out, c.maxPeer, NoError, "")
 }
+
+// GoneAway reports whether the final GOAWAY has been sent.
+func (c *Conn) GoneAway() bool { return c.goAwaySent }

@@ -29,6 +29,14 @@ func (c *Conn) CanOpen() error {
 	return nil
 }
 
+// Room returns how many streams may be opened now.
+func (c *Conn) Room() int {
+	if c.CanOpen() != nil {
+		return 0
+	}
+	return int(min(c.peer.maxStreams, 1<<30)) - c.streams.n
+}
+
 // Open begins a stream of a client. CanOpen must have allowed it. The request
 // must follow at once: BeginHeaders, fields, EndHeaders.
 func (c *Conn) Open(now int64, s *Stream) {

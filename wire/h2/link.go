@@ -1,0 +1,425 @@
+package h2
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
+)
+
+// began is where the engines' clock starts. It is never written to.
+var began = time.Now()
+
+// clock is the time as engines take it.
+func clock() int64 { return int64(time.Since(began)) }
+
+// link is one connection with its engine: what client and server have in common.
+//
+// Two roles are passed around. Who writes (writing) takes Out and hands it to
+// the kernel for everybody. Who reads (see session and served) owns rbuf.
+type link struct {
+	mu   sync.Mutex
+	eng  *engine.Conn
+	conn net.Conn // what is read from: sock or TLS over it
+	sock *sock
+	tls  *tls.Conn // nil in plaintext
+	peer linkUser
+
+	// The reader's.
+	rbuf   []byte
+	rr, rw int
+	small  int // reads in a row that left most of rbuf unused
+
+	writing  bool
+	soon     bool // the background writer was asked to flush
+	spare    []byte
+	taken    int64 // bytes that have left Out
+	written  int64 // and been handed to the kernel, or to TLS
+	progress int64 // when the kernel last took something, while it is behind
+	behind   bool  // the background writer is at work
+	bgWriter chan struct{}
+
+	house      *time.Timer // housekeeping, while streams are open
+	houseArmed bool
+	stall      time.Duration
+
+	dead   error // why the link ended; nil while it lives
+	closed chan struct{}
+}
+
+// linkUser is the client's or the server's half. All methods are called with the
+// link's lock held.
+type linkUser interface {
+	// event takes one event of the engine.
+	event(now int64, ev engine.Event)
+	// drained is told that a stream's pending bytes are free again.
+	drained(*engine.Stream)
+	// tick is called about once a second while streams are open.
+	tick(now int64)
+	// flushed is called when all that there was to write has been written.
+	flushed()
+	// broken is called once, when the link ends.
+	broken(err error)
+}
+
+const (
+	minRead = 4 << 10
+	maxRead = 128 << 10
+)
+
+// init readies l for a connection whose handshake is done.
+func (l *link) init(s *sock, t *tls.Conn, eng *engine.Conn, user linkUser, cfg *Config) {
+	l.sock, l.tls, l.eng, l.peer = s, t, eng, user
+	l.conn = s.Conn
+	if t != nil {
+		l.conn = t
+	}
+	l.closed = make(chan struct{})
+	l.stall = cfg.StallTimeout
+	l.rbuf = make([]byte, minRead)
+	s.handshaken()
+}
+
+// fill reads once into rbuf. The reader calls it without the lock.
+func (l *link) fill() error {
+	if l.rw == len(l.rbuf) {
+		if l.rr > 0 {
+			l.rw = copy(l.rbuf, l.rbuf[l.rr:l.rw])
+			l.rr = 0
+		} else {
+			l.grow()
+		}
+	}
+	n, err := l.conn.Read(l.rbuf[l.rw:])
+	l.rw += n
+	if n > 0 {
+		l.resize(n)
+		return nil // an error comes again
+	}
+	if err == nil {
+		err = io.ErrNoProgress
+	}
+	return err
+}
+
+func (l *link) grow() {
+	b := make([]byte, min(max(2*len(l.rbuf), minRead), max(maxRead, l.eng.Need())))
+	copy(b, l.rbuf[:l.rw])
+	l.rbuf = b
+}
+
+// resize lets rbuf follow what one read brings.
+func (l *link) resize(n int) {
+	switch {
+	case l.rw == len(l.rbuf) && len(l.rbuf) < maxRead:
+		l.grow()
+		l.small = 0
+	case n < len(l.rbuf)/8 && len(l.rbuf) > minRead:
+		if l.small++; l.small > 256 && l.rw <= len(l.rbuf)/4 {
+			b := make([]byte, len(l.rbuf)/2)
+			copy(b, l.rbuf[:l.rw])
+			l.rbuf, l.small = b, 0
+		}
+	default:
+		l.small = 0
+	}
+}
+
+// process feeds what was read to the engine. The reader calls it with the lock.
+func (l *link) process(now int64) {
+	for l.dead == nil {
+		ev, n, err := l.eng.Next(now, l.rbuf[l.rr:l.rw])
+		l.rr += n
+		if err != nil {
+			l.die(err)
+			return
+		}
+		if ev.Kind == engine.EventNone {
+			break
+		}
+		l.peer.event(now, ev)
+	}
+	if l.rr == l.rw {
+		l.rr, l.rw = 0, 0
+	}
+}
+
+// flush writes what is in Out unless somebody else is doing so. The lock is held
+// before and after, but not throughout. It never waits for the kernel. With
+// yield it first lets others who are ready to run add to what is written.
+func (l *link) flush(yield bool) {
+	if l.writing || l.eng.Idle() {
+		return
+	}
+	l.writing = true
+	if yield {
+		l.mu.Unlock()
+		runtime.Gosched()
+		l.mu.Lock()
+	}
+	for {
+		l.eng.Pump(outLimit)
+		if len(l.eng.Out) == 0 {
+			break
+		}
+		b := l.eng.TakeOut(l.spare)
+		l.spare = nil
+		l.taken += int64(len(b))
+		l.mu.Unlock()
+		err := l.write(b)
+		full := err == nil && l.sock.full()
+		l.mu.Lock()
+		l.written += int64(len(b))
+		if cap(b) <= 4*outLimit {
+			l.spare = b[:0]
+		}
+		if err != nil {
+			l.writing = false
+			l.die(err)
+			return
+		}
+		if full {
+			l.later()
+			return // the background writer has the role now
+		}
+	}
+	l.writing = false
+	if l.dead != nil {
+		l.shut()
+		return
+	}
+	l.peer.flushed()
+}
+
+// write hands b to the kernel, or to what keeps it until the kernel takes it.
+func (l *link) write(b []byte) error {
+	if l.tls == nil {
+		_, err := l.sock.Write(b)
+		return err
+	}
+	l.sock.cork() // one system call for all records
+	_, err := l.tls.Write(b)
+	if e := l.sock.uncork(); err == nil {
+		err = e
+	}
+	return err
+}
+
+// flushSoon has Out written by the background writer, a little later, so that
+// more can be added to it.
+func (l *link) flushSoon() {
+	if l.writing || l.soon || l.eng.Idle() {
+		return
+	}
+	if len(l.eng.Out) >= outLimit/2 {
+		l.flush(false)
+		return
+	}
+	l.soon = true
+	l.wakeWriter()
+}
+
+// later passes the writer's role to the background.
+func (l *link) later() {
+	l.behind, l.progress = true, clock()
+	l.wakeWriter()
+}
+
+func (l *link) wakeWriter() {
+	if l.bgWriter == nil {
+		l.bgWriter = make(chan struct{}, 1)
+		go l.writeBehind()
+	}
+	select {
+	case l.bgWriter <- struct{}{}:
+	default:
+	}
+}
+
+// writeBehind is the background writer: it waits for the kernel so that nobody
+// else has to.
+func (l *link) writeBehind() {
+	for {
+		select {
+		case <-l.bgWriter:
+		case <-l.closed:
+			return
+		}
+		l.mu.Lock()
+		if !l.behind {
+			l.soon = false
+			l.flush(true)
+			l.mu.Unlock()
+			continue
+		}
+		l.mu.Unlock()
+		err := l.sock.drain(func() {
+			l.mu.Lock()
+			l.progress = clock()
+			l.mu.Unlock()
+		})
+		l.mu.Lock()
+		l.behind, l.writing = false, false
+		switch {
+		case err != nil:
+			l.die(err)
+		case l.dead != nil:
+			l.shut()
+		default:
+			l.flush(false)
+		}
+		l.mu.Unlock()
+	}
+}
+
+// errStalled is why a link to a peer that does not read ends.
+var errStalled = errors.New("the peer has taken no bytes for too long")
+
+// errSilent is why a link whose keepalive was not answered ends.
+var errSilent = errors.New("the peer does not answer: keepalive timed out")
+
+// arm starts housekeeping: a stream was opened.
+func (l *link) arm() {
+	if l.houseArmed {
+		return
+	}
+	l.houseArmed = true
+	if l.house == nil {
+		l.house = time.AfterFunc(time.Second, l.keepHouse)
+		return
+	}
+	l.house.Reset(time.Second)
+}
+
+// keepHouse does what is due by the clock.
+func (l *link) keepHouse() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.houseArmed = false
+	if l.dead != nil {
+		return
+	}
+	now := clock()
+	next, silent := l.eng.Tick(now)
+	switch {
+	case silent:
+		l.die(errSilent)
+		return
+	case l.behind && l.stall > 0 && now-l.progress > int64(l.stall):
+		l.die(errStalled)
+		return
+	}
+	l.peer.tick(now)
+	l.flush(false)
+	if l.eng.Streams() == 0 && !l.behind {
+		return
+	}
+	wait := time.Second
+	if next > 0 {
+		wait = min(wait, max(time.Duration(next-now), time.Millisecond))
+	}
+	l.houseArmed = true
+	l.house.Reset(wait)
+}
+
+// die ends the link because of err. What the engine still has to say is written
+// if the kernel takes it. The lock is held.
+func (l *link) die(err error) {
+	if l.dead == nil {
+		l.dead = err
+		l.peer.broken(err)
+	}
+	if l.writing {
+		// The writer closes the socket when it comes back; it may not wait long.
+		l.sock.SetWriteDeadline(time.Now().Add(time.Second))
+		return
+	}
+	if out := l.eng.TakeOut(nil); len(out) > 0 {
+		l.write(out)
+	}
+	l.shut()
+}
+
+// shut closes the socket, once. Reads end with an error.
+func (l *link) shut() {
+	select {
+	case <-l.closed:
+		return
+	default:
+	}
+	close(l.closed)
+	if l.house != nil {
+		l.house.Stop()
+	}
+	var broken *engine.Error
+	if t, ok := l.sock.Conn.(interface{ CloseWrite() error }); ok && errors.As(l.dead, &broken) {
+		// A close with input unread makes the kernel reset the connection, which
+		// can take our GOAWAY away from the peer before it has read it.
+		t.CloseWrite()
+		l.sock.SetReadDeadline(time.Now().Add(250 * time.Millisecond))
+		go func() {
+			io.Copy(io.Discard, io.LimitReader(l.sock.Conn, 1<<20))
+			l.conn.Close()
+		}()
+		return
+	}
+	if l.tls != nil {
+		l.tls.SetWriteDeadline(time.Now().Add(time.Second))
+		go l.tls.Close() // it may wait for a write of ours
+		return
+	}
+	l.conn.Close()
+}
+
+// waiter is where one goroutine waits for something of a stream.
+type waiter struct {
+	ch     chan struct{}
+	parked bool
+}
+
+// wake ends the wait. The lock is held.
+func (w *waiter) wake() {
+	if w.parked {
+		w.parked = false
+		w.ch <- struct{}{}
+	}
+}
+
+// park waits until w is woken or ctx ends, whose error it then returns. The lock
+// is held before and after.
+func (l *link) park(ctx context.Context, w *waiter) error {
+	if w.ch == nil {
+		w.ch = make(chan struct{}, 1)
+	}
+	w.parked = true
+	l.mu.Unlock()
+	done := ctx.Done()
+	if done == nil {
+		<-w.ch
+		l.mu.Lock()
+		return nil
+	}
+	select {
+	case <-w.ch:
+		l.mu.Lock()
+		return nil
+	case <-done:
+	}
+	l.mu.Lock()
+	if !w.parked {
+		<-w.ch
+		return nil // it happened first
+	}
+	w.parked = false
+	return ctx.Err()
+}
+
+// timedOut reports whether a read ended by its deadline.
+func timedOut(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }

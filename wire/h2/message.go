@@ -1,0 +1,131 @@
+package h2
+
+import (
+	"strings"
+	"sync"
+	"unsafe"
+
+	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/grpcmsg"
+	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
+)
+
+// buffer is bytes on their way out: a message with its prefix.
+type buffer struct{ b []byte }
+
+// maxPooled is the largest buffer kept for another message.
+const maxPooled = 64 << 10
+
+var bufferPool = sync.Pool{New: func() any { return new(buffer) }}
+
+func getBuffer() *buffer { return bufferPool.Get().(*buffer) }
+
+func (b *buffer) free() {
+	if b == nil || cap(b.b) > maxPooled {
+		return
+	}
+	b.b = b.b[:0]
+	bufferPool.Put(b)
+}
+
+// encodings is what both ends compress with.
+type encodings struct{ *grpcmsg.Encodings }
+
+func newEncodings() encodings {
+	e, err := grpcmsg.NewEncodings(grpcmsg.Gzip(), grpcmsg.Zstd())
+	if err != nil {
+		panic(err) // two different names: it cannot fail
+	}
+	return encodings{e}
+}
+
+// minCompress is the smallest message that is compressed: below it the header of
+// the format outweighs what is saved.
+const minCompress = 64
+
+// marshal encodes m behind its prefix. limit bounds it before compression. It
+// returns the size of the encoding.
+func (b *buffer) marshal(c lupine.Codec, m any, comp grpcmsg.Compressor, limit int) (n int, err error) {
+	b.b = append(b.b[:0], 0, 0, 0, 0, 0)
+	full, err := c.Append(b.b, m)
+	if err != nil {
+		return 0, lupine.Errorf(lupine.Internal, "encoding %T: %w", m, err)
+	}
+	b.b = full
+	n = len(full) - grpcmsg.PrefixLen
+	if err := grpcmsg.CheckSend(n, limit); err != nil {
+		return n, err
+	}
+	if comp == nil || n < minCompress {
+		grpcmsg.PutPrefix(b.b, false, uint32(n))
+		return n, nil
+	}
+	packed := getBuffer()
+	defer packed.free()
+	packed.b = append(packed.b[:0], 0, 0, 0, 0, 0)
+	small, err := comp.Compress(packed.b, full[grpcmsg.PrefixLen:])
+	if err != nil {
+		return n, lupine.Errorf(lupine.Internal, "compressing %T as %s: %w", m, comp.Name(), err)
+	}
+	packed.b = small
+	b.b, packed.b = packed.b, b.b
+	grpcmsg.PutPrefix(b.b, true, uint32(len(b.b)-grpcmsg.PrefixLen))
+	return n, nil
+}
+
+// unmarshal decodes one message. It returns its size when decompressed.
+func unmarshal(c lupine.Codec, compressed bool, body []byte, m any, comp grpcmsg.Compressor, limit int) (n int, err error) {
+	if compressed {
+		if comp == nil {
+			return 0, grpcmsg.ErrCompressedFlag()
+		}
+		plain, err := grpcmsg.Decompress(comp, body, limit, nil)
+		if err != nil {
+			return 0, err
+		}
+		defer plain.Release()
+		body = plain.Bytes()
+	}
+	if err := c.Decode(body, m); err != nil {
+		return len(body), lupine.Errorf(lupine.Internal, "decoding %T: %w", m, err)
+	}
+	return len(body), nil
+}
+
+// stable returns a field's strings for keeping.
+func stable(f *hpack.Field) (name, value string) {
+	if f.Entry != nil {
+		return f.Name, f.Value
+	}
+	return strings.Clone(f.Name), strings.Clone(f.Value)
+}
+
+// view is b as a string without a copy, for as long as b does not change.
+func view(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+// appendMetadata encodes md into dst. scratch is for values that have to be
+// encoded first; it is returned for the next time.
+func appendMetadata(enc *hpack.Encoder, dst []byte, md lupine.Metadata, scratch []byte) ([]byte, []byte) {
+	for i := range md {
+		p := hpack.Pair{Name: md[i].Key, Value: md[i].Value}
+		switch {
+		case strings.HasSuffix(p.Name, "-bin"):
+			// Its bytes are ours for now only, so that no table may keep them.
+			scratch = grpcmsg.AppendValue(scratch[:0], p.Name, p.Value)
+			p.Value, p.Mode = view(scratch), hpack.Literal
+		case p.Name == "authorization" || p.Name == "cookie":
+			p.Mode = hpack.Sensitive
+		}
+		dst = enc.Append(dst, p)
+	}
+	return dst, scratch
+}
+
+// headerSize is what md counts towards SETTINGS_MAX_HEADER_LIST_SIZE, at most.
+func headerSize(md lupine.Metadata) int {
+	n := 0
+	for i := range md {
+		n += len(md[i].Key) + len(md[i].Value)*4/3 + 4 + 32
+	}
+	return n
+}

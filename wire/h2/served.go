@@ -1,0 +1,353 @@
+package h2
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/workers"
+	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
+	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
+)
+
+// served is a server's link. The embedded link's lock guards all of it.
+type served struct {
+	link
+	l        *listener
+	peerInfo *lupine.Peer
+
+	queue   []*serverCall // calls to start, in order
+	queueAt int
+
+	// Who reads: the goroutine whose turn it is; see run.
+	turn     uint64
+	inline   *serverCall // the handler that the reader is running
+	runs     uint64      // handlers run by the reader
+	lastRun  uint64      // at the last tick of the watchdog
+	watching bool
+	watchdog *time.Timer
+
+	okBlock  hpack.Block
+	heads    map[string]*hpack.Block // response headers by content type
+	scratch  []byte
+	draining bool
+	drainEnd *time.Timer
+	idle     *time.Timer
+	active   int64 // when the last call ended
+	settled  bool
+}
+
+// newServed makes a link of a connection that has sent first.
+func newServed(l *listener, sk *sock, secure *tls.Conn, first []byte) *served {
+	sv := &served{l: l, heads: make(map[string]*hpack.Block), active: clock()}
+	ec := l.config.engine(true)
+	ec.NewStream = func() *engine.Stream {
+		c := &serverCall{sv: sv}
+		c.stream.Owner = c
+		return &c.stream
+	}
+	ec.Drained = sv.drained
+	sv.okBlock.Fields = []hpack.Pair{{Name: "grpc-status", Value: "0", Mode: hpack.Keep}}
+	sv.init(sk, secure, engine.New(ec, sv.active), sv, &l.config)
+	sv.peerInfo = describe(sk, secure)
+	sv.rw = copy(sv.rbuf, first)
+	if d := l.config.IdleTimeout; d > 0 {
+		sv.idle = time.AfterFunc(d, sv.checkIdle)
+	}
+	return sv
+}
+
+// run reads and starts calls until the link ends or another goroutine has taken
+// the reader's turn: then the handler that ran here took too long.
+func (sv *served) run() {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	sv.turn++
+	turn := sv.turn
+	for {
+		now := clock()
+		sv.eng.Received(now)
+		sv.process(now)
+		if !sv.settled && sv.dead == nil && sv.eng.PeerSettled() {
+			sv.settled = true
+			sv.sock.SetDeadline(time.Time{})
+		}
+		for sv.queueAt < len(sv.queue) {
+			c := sv.queue[sv.queueAt]
+			sv.queue[sv.queueAt] = nil
+			sv.queueAt++
+			if sv.dead == nil && c.route.quick() {
+				if sv.runHere(c); sv.turn != turn {
+					return
+				}
+				continue
+			}
+			sv.l.workers.Go(c)
+		}
+		sv.queue, sv.queueAt = sv.queue[:0], 0
+		sv.flush(false)
+		if sv.dead != nil {
+			return
+		}
+		sv.mu.Unlock()
+		err := sv.fill()
+		sv.mu.Lock()
+		if sv.dead != nil {
+			return
+		}
+		if err != nil {
+			sv.die(brokenRead(err))
+			return
+		}
+	}
+}
+
+// watchTick is the period of the watchdog. Two of them bound how long a handler
+// that the reader runs can keep it from reading.
+const watchTick = 500 * time.Microsecond
+
+// runHere runs a quick handler on the reader's goroutine. The lock is held before
+// and after.
+func (sv *served) runHere(c *serverCall) {
+	sv.inline = c
+	sv.runs++
+	if !sv.watching {
+		sv.watch()
+	}
+	sv.mu.Unlock()
+	c.execute()
+	sv.mu.Lock()
+	if sv.inline == c {
+		sv.inline = nil
+	}
+}
+
+// watch starts the watchdog's clock. The lock is held.
+func (sv *served) watch() {
+	sv.watching, sv.lastRun = true, sv.runs
+	if sv.watchdog == nil {
+		sv.watchdog = time.AfterFunc(watchTick, sv.bark)
+		return
+	}
+	sv.watchdog.Reset(watchTick)
+}
+
+// bark looks whether the reader is still in the handler that it was in a tick ago,
+// and if so has another goroutine read on.
+func (sv *served) bark() {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	sv.watching = false
+	switch {
+	case sv.dead != nil:
+	case sv.runs != sv.lastRun:
+		sv.watch()
+	case sv.inline != nil:
+		sv.inline.route.blocked()
+		sv.inline = nil
+		sv.turn++ // the goroutine in the handler is no reader any more
+		sv.l.workers.Go(workers.Func(sv.run))
+	}
+}
+
+// start queues a call whose request is here.
+func (sv *served) start(c *serverCall) {
+	c.started = true
+	sv.queue = append(sv.queue, c)
+}
+
+// event takes one event of the engine.
+func (sv *served) event(now int64, ev engine.Event) {
+	switch ev.Kind {
+	case engine.EventHeaders:
+		c := ev.Stream.Owner.(*serverCall)
+		if ev.Trailers {
+			c.requestEnd()
+			return
+		}
+		sv.arm()
+		c.headers(&sv.eng.Head, ev.End)
+	case engine.EventData:
+		ev.Stream.Owner.(*serverCall).data(&ev)
+	case engine.EventReset:
+		ev.Stream.Owner.(*serverCall).reset(errClientReset)
+	case engine.EventDrained:
+		sv.eng.DrainNow()
+	}
+}
+
+var errClientReset = errors.New("the client canceled the call")
+
+// broken cancels every call: the link has ended.
+func (sv *served) broken(err error) {
+	sv.eng.EachAbove(0, func(es *engine.Stream) {
+		es.Owner.(*serverCall).reset(err)
+	})
+	for _, t := range []*time.Timer{sv.idle, sv.drainEnd, sv.watchdog} {
+		if t != nil {
+			t.Stop()
+		}
+	}
+	go sv.l.gone(sv) // it takes another lock
+}
+
+// drained is told that a stream's pending bytes are free again.
+func (sv *served) drained(es *engine.Stream) { es.Owner.(*serverCall).sent() }
+
+// flushed ends a link that is drained.
+func (sv *served) flushed() {
+	if sv.draining && sv.eng.GoneAway() && sv.eng.Held() == 0 && sv.eng.Streams() == 0 {
+		sv.die(errDrained)
+	}
+}
+
+var errDrained = errors.New("the server is shutting down")
+
+// drain begins a graceful shutdown of the link: two GOAWAYs (RFC 9113, 6.8).
+func (sv *served) drain() {
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	if sv.draining || sv.dead != nil {
+		return
+	}
+	sv.draining = true
+	sv.eng.Drain()
+	sv.drainEnd = time.AfterFunc(time.Second, func() {
+		sv.mu.Lock()
+		defer sv.mu.Unlock()
+		if sv.dead == nil {
+			sv.eng.DrainNow()
+			sv.flush(false)
+		}
+	})
+	sv.flush(false)
+}
+
+// checkIdle drains the link when it has had no call for long enough.
+func (sv *served) checkIdle() {
+	sv.mu.Lock()
+	limit := sv.l.config.IdleTimeout
+	rest := limit - time.Duration(clock()-sv.active)
+	if sv.eng.Held() > 0 {
+		rest = limit
+	}
+	if sv.dead == nil && rest > 0 {
+		sv.idle.Reset(rest)
+		sv.mu.Unlock()
+		return
+	}
+	sv.mu.Unlock()
+	sv.drain()
+}
+
+// tick ends calls that were never started and whose deadline has passed.
+func (sv *served) tick(int64) {
+	now := time.Now()
+	sv.eng.EachAbove(0, func(es *engine.Stream) {
+		c := es.Owner.(*serverCall)
+		if !c.started && !c.deadline.IsZero() && now.After(c.deadline) {
+			c.refuse(lupine.Errorf(lupine.DeadlineExceeded, "the deadline passed before the request was complete"))
+		}
+	})
+}
+
+// release gives a call's slot back. The lock is held.
+func (sv *served) release(c *serverCall) {
+	sv.active = clock()
+	sv.eng.Release(sv.active, &c.stream)
+	if sv.draining {
+		sv.flushed()
+	}
+}
+
+// head returns the kept header block of responses with a content type.
+func (sv *served) head(content string) *hpack.Block {
+	if b := sv.heads[content]; b != nil {
+		return b
+	}
+	if len(sv.heads) >= 8 {
+		clear(sv.heads)
+	}
+	b := &hpack.Block{Fields: []hpack.Pair{
+		{Name: ":status", Value: "200", Mode: hpack.Keep},
+		{Name: "content-type", Value: content, Mode: hpack.Keep},
+		{Name: "grpc-accept-encoding", Value: sv.l.encs.Names(), Mode: hpack.Keep},
+	}}
+	sv.heads[content] = b
+	return b
+}
+
+// route is a method that is served, with what is known of its handler.
+type route struct {
+	*lupine.Route
+	raw  bool // it takes any codec
+	took atomic.Int64
+}
+
+const (
+	// quickTime is how long a handler may take on average for the reader to run it:
+	// longer than handing it to another goroutine costs.
+	quickTime = 5 * time.Microsecond
+	// slowStart is what a handler is taken for until it has been measured.
+	slowStart = 20 * time.Microsecond
+	// blockedTime is what a handler is taken for that kept the reader: it takes
+	// some hundred quick runs to be trusted again.
+	blockedTime = time.Second
+)
+
+// quick reports whether the reader may run the handler itself.
+func (r *route) quick() bool { return r.Direct() && time.Duration(r.took.Load()) < quickTime }
+
+// ran notes how long the handler took. It is a running average; a lost update
+// does no harm.
+func (r *route) ran(d time.Duration) {
+	old := r.took.Load()
+	r.took.Store(old + (int64(d)-old)/16)
+}
+
+// blocked notes that the handler kept the reader.
+func (r *route) blocked() { r.took.Store(int64(blockedTime)) }
+
+// routes finds routes by path for all connections of a listener.
+type routes struct {
+	mu sync.RWMutex
+	m  map[*lupine.Route]*route
+}
+
+// maxRoutes bounds routes: registered ones are few, but a handler of unknown
+// methods gets a new one for every path.
+const maxRoutes = 4096
+
+func (rs *routes) of(r *lupine.Route) *route {
+	rs.mu.RLock()
+	got := rs.m[r]
+	rs.mu.RUnlock()
+	if got != nil {
+		return got
+	}
+	got = &route{Route: r}
+	_, got.raw = r.Method.Codec.(lupine.RawCodec)
+	got.took.Store(int64(slowStart))
+	if got.raw {
+		return got
+	}
+	rs.mu.Lock()
+	defer rs.mu.Unlock()
+	if old := rs.m[r]; old != nil {
+		return old
+	}
+	if rs.m == nil {
+		rs.m = make(map[*lupine.Route]*route)
+	}
+	if len(rs.m) < maxRoutes {
+		rs.m[r] = got
+	}
+	return got
+}
+
+// cancelOf is the error that ends a handler's context.
+func cancelOf(c *lupine.ServerCall, cause error) { c.Cancel(context.Canceled, cause) }

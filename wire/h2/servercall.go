@@ -1,0 +1,446 @@
+package h2
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/grpcmsg"
+	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
+)
+
+// serverCall is one call of a served: the handler's context, its stream, and the
+// task that runs it. The link's lock guards it, except where a field says
+// otherwise. It is never used again, since a handler may keep its context.
+type serverCall struct {
+	lupine.ServerCall
+	stream engine.Stream
+	sv     *served
+	route  *route
+	web    *webCall // the request is not gRPC
+
+	header   lupine.Metadata
+	deadline time.Time
+	content  string // of the response
+	accept   string // the client's grpc-accept-encoding
+	comp     grpcmsg.Compressor
+	in       inbox
+	out      *buffer
+
+	started bool // its handler runs, or is queued
+	direct  bool // the whole request is here and ServeUnary can have it
+	over    bool // the client or the link has gone
+	headed  bool // the header was sent
+
+	recvWait, sendWait waiter
+
+	quick   bool   // nothing was sent since the last Recv
+	taken   []byte // whole messages not decoded yet; the receiver's
+	payload []byte
+}
+
+// headers takes the request's header block. end says that nothing follows.
+func (c *serverCall) headers(h *engine.Head, end bool) {
+	content, te, timeout, encoding := "", "", "", ""
+	var md lupine.Metadata
+	var bad error
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		switch f.Name {
+		case grpcmsg.HeaderContentType:
+			content = f.Value
+		case grpcmsg.HeaderTE:
+			te = f.Value
+		case grpcmsg.HeaderTimeout:
+			timeout = f.Value
+		case grpcmsg.HeaderEncoding:
+			encoding = f.Value
+		case grpcmsg.HeaderAcceptEncoding:
+			_, c.accept = stable(f)
+		case "user-agent":
+		default:
+			name, value := stable(f)
+			if md, bad = grpcmsg.AddField(md, name, value); bad != nil {
+				break
+			}
+		}
+	}
+	_ = te // a missing "te: trailers" is for the client's proxies to answer for
+	subtype, ok := grpcmsg.ParseContentType(content)
+	if !ok || h.Method != "POST" {
+		c.notGRPC(h, end, ok)
+		return
+	}
+	c.content = grpcmsg.ContentType
+	if subtype != "" {
+		c.content = string(grpcmsg.AppendContentType(nil, subtype))
+	}
+	c.header = md
+	if err := c.admit(h, subtype, timeout, encoding, bad); err != nil {
+		c.refuse(err)
+		return
+	}
+	c.quick = true
+	switch {
+	case c.route.Method.Kind.ManyRequests() || end:
+		c.sv.start(c)
+	}
+}
+
+// admit works out what is called and how. Its errors are the caller's to know.
+func (c *serverCall) admit(h *engine.Head, subtype, timeout, encoding string, bad error) *lupine.Error {
+	if h.TooLarge {
+		return lupine.Errorf(lupine.ResourceExhausted, "the request's header is above the limit of %d bytes and %d fields", c.sv.l.config.MaxHeaderBytes, c.sv.l.config.MaxHeaderFields)
+	}
+	if bad != nil {
+		return asError(bad)
+	}
+	if timeout != "" {
+		d, err := grpcmsg.ParseTimeout(timeout)
+		if err != nil {
+			return asError(err)
+		}
+		c.deadline = time.Now().Add(d)
+	}
+	if c.route = c.sv.find(h); c.route == nil {
+		return c.sv.l.srv.NoSuchMethod(strings.Clone(h.Path))
+	}
+	if name := c.route.Method.Codec.Name(); subtype != "" && subtype != name && !c.route.raw {
+		return lupine.Errorf(lupine.Unimplemented, "%s takes messages encoded as %q, not as %q", c.route.Method.Path, name, subtype)
+	}
+	comp, err := c.sv.l.encs.ForRequest(encoding)
+	if err != nil {
+		return asError(err)
+	}
+	if c.comp = comp; comp != nil {
+		c.Compressor = comp.Name()
+	}
+	return nil
+}
+
+// find returns the route of a request, or nil.
+func (sv *served) find(h *engine.Head) *route {
+	if h.PathEntry != nil {
+		if r, ok := h.PathEntry.Memo().(*route); ok {
+			return r
+		}
+	}
+	found := sv.l.srv.Lookup(strings.Clone(h.Path))
+	if found == nil {
+		return nil
+	}
+	r := sv.l.routes.of(found)
+	if h.PathEntry != nil {
+		h.PathEntry.SetMemo(r)
+	}
+	return r
+}
+
+// data takes a piece of the request.
+func (c *serverCall) data(ev *engine.Event) {
+	if c.web != nil {
+		c.web.data(ev)
+		return
+	}
+	if c.over || c.route == nil {
+		return
+	}
+	e := c.sv.eng
+	limit := c.route.MaxReceive()
+	if err := c.in.add(ev.Data, limit); err != nil {
+		if !c.started {
+			c.refuse(asError(err))
+			return
+		}
+		c.fail(asError(err))
+		return
+	}
+	if ev.End {
+		c.requestEnd()
+		return
+	}
+	if c.in.whole > 0 {
+		c.recvWait.wake()
+	} else if n := c.in.missing(); n > 0 {
+		e.Want(&c.stream, n)
+	}
+}
+
+// requestEnd notes that the request is whole.
+func (c *serverCall) requestEnd() {
+	if c.web != nil {
+		c.web.end()
+		return
+	}
+	if c.started {
+		c.recvWait.wake()
+		return
+	}
+	if c.route == nil {
+		return
+	}
+	c.direct = c.route.Direct() && c.in.whole == 1 && c.in.tail == 0
+	c.sv.start(c)
+}
+
+// fail ends a call whose handler runs: the client has broken it. The handler is
+// told by its context and by Recv.
+func (c *serverCall) fail(err *lupine.Error) {
+	if c.over {
+		return
+	}
+	c.sendStatus(err.NotExecuted())
+	c.reset(err)
+}
+
+// reset notes that the client, or the link, has gone.
+func (c *serverCall) reset(cause error) {
+	if c.over {
+		return
+	}
+	c.over = true
+	if c.web != nil {
+		c.web.reset(cause)
+		return
+	}
+	if !c.started {
+		c.started = true
+		c.sv.release(c)
+		return
+	}
+	cancelOf(&c.ServerCall, cause)
+	c.recvWait.wake()
+	c.sent()
+}
+
+// refuse answers a call that is not run.
+func (c *serverCall) refuse(err *lupine.Error) {
+	c.started, c.over = true, true
+	c.sendStatus(err.NotExecuted())
+	c.sv.release(c)
+}
+
+// sent notes that the bytes of out are free again.
+func (c *serverCall) sent() {
+	if c.out != nil {
+		c.out.free()
+		c.out = nil
+	}
+	c.sendWait.wake()
+}
+
+// Run runs the handler; it makes the call a task.
+func (c *serverCall) Run() { c.execute() }
+
+// execute runs the handler and sends what it returns.
+func (c *serverCall) execute() {
+	began := clock()
+	var reply *buffer
+	failed := c.handle(&reply)
+	sv := c.sv
+	sv.mu.Lock()
+	if !c.over {
+		if failed != nil {
+			c.sendStatus(failed)
+		} else {
+			c.sendEnd(reply)
+			reply = nil
+		}
+	}
+	sv.release(c)
+	reply.free()
+	if sv.inline != c {
+		sv.flush(sv.eng.Held() > 0)
+	}
+	sv.mu.Unlock()
+	if c.direct {
+		c.route.ran(time.Duration(clock() - began))
+	}
+}
+
+// handle runs the handler. For a direct call it encodes the reply into *reply.
+// Codecs are the user's code: their panics end this call and nothing else, as
+// those of handlers do.
+func (c *serverCall) handle(reply **buffer) (failed *lupine.Error) {
+	defer func() {
+		if p := recover(); p != nil {
+			path := c.route.Method.Path
+			c.sv.l.log.Error("codec panicked", "method", path, "panic", p, "stack", string(debug.Stack()))
+			failed = &lupine.Error{Code: lupine.Internal, Message: "the codec of " + path + " panicked"}
+			cancelOf(&c.ServerCall, failed)
+		}
+	}()
+	c.Begin(c.route.Route, c.sv.peerInfo, c.header, c.deadline)
+	if !c.direct {
+		return c.route.ServeStream(&c.ServerCall, c)
+	}
+	m := c.route.Method
+	req := m.NewRequest()
+	compressed, body, _ := next(c.in.buf)
+	n, err := unmarshal(m.Codec, compressed, body, req, c.comp, c.MaxReceive())
+	if err != nil {
+		cancelOf(&c.ServerCall, err)
+		return asError(err).NotExecuted()
+	}
+	c.in.buf = nil // the handler may take long
+	c.Received(n)
+	res, failed := c.route.ServeUnary(&c.ServerCall, req)
+	if failed != nil {
+		return failed
+	}
+	b := getBuffer()
+	*reply = b
+	n, err = b.marshal(m.Codec, res, c.replyComp(), c.MaxSend())
+	if err != nil {
+		e := *asError(err)
+		e.Executed = lupine.Yes
+		return &e
+	}
+	c.ServerCall.Sent(n)
+	return nil
+}
+
+// replyComp is what replies are compressed with, if anything.
+func (c *serverCall) replyComp() grpcmsg.Compressor {
+	if c.Compressor == "" || !grpcmsg.Accepts(c.accept, c.Compressor) {
+		return nil
+	}
+	comp, _ := c.sv.l.encs.ByName(c.Compressor)
+	return comp
+}
+
+// Recv decodes the next request message into m.
+func (c *serverCall) Recv(ctx context.Context, m any) error {
+	if len(c.taken) == 0 {
+		if err := c.fetch(ctx); err != nil {
+			return err
+		}
+	}
+	compressed, body, rest := next(c.taken)
+	c.taken = rest
+	n, err := unmarshal(c.route.Method.Codec, compressed, body, m, c.comp, c.MaxReceive())
+	if err != nil {
+		return err
+	}
+	c.Received(n)
+	return nil
+}
+
+// errTruncated is what Recv returns when the request ended within a message.
+func errTruncated(n int) error {
+	return lupine.Errorf(lupine.Internal, "the request ended within a message: %d bytes came of it", n)
+}
+
+// fetch fills taken.
+func (c *serverCall) fetch(ctx context.Context) error {
+	sv := c.sv
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	c.quick = true
+	for c.in.whole == 0 {
+		switch {
+		case c.over:
+			return c.gone()
+		case c.stream.RecvEnd && c.in.tail > 0:
+			return errTruncated(c.in.tail)
+		case c.stream.RecvEnd:
+			return io.EOF
+		}
+		sv.flush(sv.eng.Held() > 1)
+		if c.in.whole > 0 || c.over || c.stream.RecvEnd {
+			continue
+		}
+		if err := sv.park(ctx, &c.recvWait); err != nil {
+			return err
+		}
+	}
+	if cap(c.payload) > maxPooled {
+		c.payload = nil
+	}
+	c.taken = c.in.take(c.payload)
+	c.payload = c.taken
+	if !c.stream.Closed {
+		sv.eng.Assembled(&c.stream)
+		sv.eng.Consumed(&c.stream, len(c.taken))
+		if n := c.in.missing(); n > 0 {
+			sv.eng.Want(&c.stream, n)
+		}
+		sv.flushSoon()
+	}
+	return nil
+}
+
+// gone is the error of a handler whose client has left.
+func (c *serverCall) gone() error {
+	err := context.Cause(&c.ServerCall)
+	if err == nil {
+		err = errClientReset
+	}
+	return lupine.Errorf(lupine.Canceled, "%w", err)
+}
+
+// Send sends one reply message.
+func (c *serverCall) Send(ctx context.Context, m any) error {
+	b := getBuffer()
+	n, err := b.marshal(c.route.Method.Codec, m, c.replyComp(), c.MaxSend())
+	if err != nil {
+		b.free()
+		return err
+	}
+	sv := c.sv
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	for !c.over && c.stream.Pending() {
+		if err := sv.park(ctx, &c.sendWait); err != nil {
+			b.free()
+			return err
+		}
+	}
+	if c.over {
+		b.free()
+		return c.gone()
+	}
+	c.sendHeader()
+	c.out = b
+	sv.eng.Send(&c.stream, b.b, false, outLimit)
+	if !c.stream.Pending() && c.out == b {
+		c.out = nil
+		b.free()
+	}
+	if c.quick || c.stream.Pending() {
+		c.quick = false
+		sv.flush(sv.eng.Held() > 1)
+	} else {
+		sv.flushSoon()
+	}
+	c.ServerCall.Sent(n)
+	return nil
+}
+
+// SendHeader sends the header now.
+func (c *serverCall) SendHeader(context.Context) error {
+	sv := c.sv
+	sv.mu.Lock()
+	defer sv.mu.Unlock()
+	if c.over {
+		return c.gone()
+	}
+	if c.headed {
+		return errHeaderSent
+	}
+	c.sendHeader()
+	sv.flush(sv.eng.Held() > 1)
+	return nil
+}
+
+var errHeaderSent = errors.New("h2: the header has been sent already")
+
+// abortText is what a client is told whose status could not be encoded.
+func abortText(err error) string {
+	return fmt.Sprintf("the handler's metadata cannot be sent: %v", err)
+}

@@ -1,0 +1,316 @@
+package h2
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
+	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
+)
+
+// session is a client's link. The embedded link's lock guards all of it.
+type session struct {
+	link
+	opts      lupine.SessionOptions
+	peerInfo  *lupine.Peer
+	encs      encodings
+	scheme    string
+	authority string
+	agent     string
+
+	ready   atomic.Bool // a call opened now would start at once
+	blocks  map[*lupine.Method]*hpack.Block
+	scratch []byte
+
+	slots  []*waiter // calls that wait for the peer to allow another stream
+	idle   []chan struct{}
+	downed bool
+
+	// Who reads; see lead.go.
+	reader   reader
+	turns    uint64 // changes whenever the reader's role does
+	lastTurn uint64 // at the last tick
+	selfRead bool   // callers may read
+	kicked   bool   // the caller that reads is to stop
+	ticking  bool
+	ticker   *time.Timer
+	bgReader chan struct{}
+}
+
+// maxBlocks bounds the kept header blocks of one session: generated methods are
+// few, but a proxy makes them up.
+const maxBlocks = 1024
+
+// Ready reports whether a call opened now would start at once.
+func (s *session) Ready() bool { return s.ready.Load() }
+
+// Peer describes the server.
+func (s *session) Peer() *lupine.Peer { return s.peerInfo }
+
+// refresh works out ready again. The lock is held.
+func (s *session) refresh() {
+	ok := s.dead == nil && s.eng.CanOpen() == nil && len(s.slots) == 0
+	if s.ready.Load() != ok {
+		s.ready.Store(ok)
+	}
+}
+
+// event takes one event of the engine.
+func (s *session) event(now int64, ev engine.Event) {
+	switch ev.Kind {
+	case engine.EventHeaders:
+		ev.Stream.Owner.(*clientStream).headers(&ev)
+	case engine.EventData:
+		ev.Stream.Owner.(*clientStream).data(&ev)
+	case engine.EventReset:
+		st := ev.Stream.Owner.(*clientStream)
+		st.finish(st.resetError(&ev))
+	case engine.EventGoAway:
+		s.goAway(&ev)
+	case engine.EventSettings:
+		s.nextSlot()
+		s.refresh()
+	}
+}
+
+// goAway handles the server's GOAWAY: calls above its last stream did not run.
+func (s *session) goAway(ev *engine.Event) {
+	why := "the server is shutting down"
+	if ev.Code != engine.NoError {
+		why = "the server closed the connection: " + ev.Code.String()
+	}
+	if len(ev.Data) > 0 {
+		why += ": " + string(ev.Data[:min(len(ev.Data), 256)])
+	}
+	err := errors.New(why)
+	s.eng.EachAbove(ev.Last, func(es *engine.Stream) {
+		st := es.Owner.(*clientStream)
+		st.finish(lupine.Errorf(lupine.Unavailable, "%w; it did not look at this call", err).NotExecuted())
+	})
+	s.goDown(err)
+	s.nextSlot()
+}
+
+// goDown tells the Conn, once, that the session takes no more calls.
+func (s *session) goDown(err error) {
+	s.refresh()
+	s.ready.Store(false)
+	if !s.downed {
+		s.downed = true
+		if s.opts.Down != nil {
+			go s.opts.Down(err) // not under our lock
+		}
+	}
+	if s.eng.Streams() == 0 {
+		s.quiet()
+	}
+}
+
+// broken fails every call: the link has ended.
+func (s *session) broken(err error) {
+	s.eng.EachAbove(0, func(es *engine.Stream) {
+		st := es.Owner.(*clientStream)
+		e := lupine.Errorf(lupine.Unavailable, "connection to %s: %w", s.peerInfo.RemoteAddr, err)
+		if st.start >= s.written {
+			e.Executed = lupine.No // its first byte never left us
+		}
+		st.finish(e)
+	})
+	s.goDown(err)
+	for _, w := range s.slots {
+		w.wake()
+	}
+	s.quiet()
+	if s.ticker != nil {
+		s.ticker.Stop()
+	}
+}
+
+// drained is told that a stream's pending bytes are free again.
+func (s *session) drained(es *engine.Stream) {
+	if st, ok := es.Owner.(*clientStream); ok {
+		st.sent()
+	}
+}
+
+func (*session) flushed() {}
+
+// tick ends calls that have waited past their safety net.
+func (s *session) tick(int64) {
+	now := time.Now()
+	s.eng.EachAbove(0, func(es *engine.Stream) {
+		st := es.Owner.(*clientStream)
+		if g := st.giveUp; !g.IsZero() && now.After(g) {
+			s.eng.Reset(es, engine.Cancel)
+			st.finish(lupine.Errorf(lupine.DeadlineExceeded, "the call has no deadline and took longer than the safety net allows: %w", context.DeadlineExceeded))
+		}
+	})
+}
+
+// quiet wakes who waits for the last call to end, and ends a session that takes
+// no more.
+func (s *session) quiet() {
+	for _, c := range s.idle {
+		close(c)
+	}
+	s.idle = nil
+	if s.downed && s.dead == nil {
+		s.eng.Drain()
+		s.die(errEnded)
+	}
+}
+
+// errEnded is why a session ends whose server said that it takes no more calls.
+var errEnded = errors.New("the server is shutting down")
+
+// opened puts st on the wire's books. CanOpen must have allowed it.
+func (s *session) opened(st *clientStream) {
+	if s.eng.Streams() == 0 {
+		s.arm()
+	}
+	st.start = s.taken + int64(len(s.eng.Out))
+	s.eng.Open(clock(), &st.Stream)
+	if s.eng.CanOpen() != nil {
+		s.refresh()
+	}
+}
+
+// streamEnded is called after a stream has left the engine.
+func (s *session) streamEnded() {
+	if len(s.slots) > 0 {
+		s.nextSlot()
+	}
+	if !s.ready.Load() {
+		s.refresh()
+	}
+	if s.eng.Streams() == 0 && (s.downed || len(s.idle) > 0) {
+		s.quiet()
+	}
+}
+
+// nextSlot wakes the calls that wait for a stream, as many as there is room for.
+func (s *session) nextSlot() {
+	room := s.eng.Room()
+	for len(s.slots) > 0 && room > 0 {
+		s.slots[0].wake()
+		s.slots = s.slots[1:]
+		room--
+	}
+	if s.eng.CanOpen() == engine.ErrDraining || s.dead != nil {
+		for _, w := range s.slots {
+			w.wake()
+		}
+		s.slots = nil
+	}
+}
+
+// slot waits until a stream may be opened. The lock is held before and after.
+func (s *session) slot(ctx context.Context) *lupine.Error {
+	first := true
+	for {
+		err := s.eng.CanOpen()
+		switch {
+		case s.dead != nil:
+			return lupine.Errorf(lupine.Unavailable, "connection to %s: %w", s.peerInfo.RemoteAddr, s.dead).NotExecuted()
+		case err == nil && (len(s.slots) == 0 || !first):
+			return nil
+		case err != nil && err != engine.ErrFull:
+			return lupine.Errorf(lupine.Unavailable, "connection to %s: %w", s.peerInfo.RemoteAddr, err).NotExecuted()
+		}
+		w := new(waiter)
+		w.ch = make(chan struct{}, 1)
+		w.parked = true
+		if first {
+			s.slots = append(s.slots, w)
+		} else {
+			s.slots = append([]*waiter{w}, s.slots...) // it has waited before
+		}
+		first = false
+		s.refresh()
+		if err := s.park(ctx, w); err != nil {
+			for i := range s.slots {
+				if s.slots[i] == w {
+					s.slots = append(s.slots[:i:i], s.slots[i+1:]...)
+					break
+				}
+			}
+			s.refresh()
+			return contextError(ctx, "while waiting for the peer's limit on concurrent calls").NotExecuted()
+		}
+	}
+}
+
+// contextError is the error of a call whose context has ended.
+func contextError(ctx context.Context, when string) *lupine.Error {
+	err := ctx.Err()
+	msg := err.Error()
+	if when != "" {
+		msg += " " + when
+	}
+	return (&lupine.Error{Code: lupine.CodeOf(err), Message: msg}).Wrap(context.Cause(ctx))
+}
+
+// block returns the kept header block of m. The lock is held.
+func (s *session) block(m *lupine.Method) *hpack.Block {
+	if b := s.blocks[m]; b != nil {
+		return b
+	}
+	if len(s.blocks) >= maxBlocks {
+		clear(s.blocks)
+	}
+	content := "application/grpc"
+	if n := m.Codec.Name(); n != "proto" {
+		content += "+" + n
+	}
+	b := &hpack.Block{Fields: []hpack.Pair{
+		{Name: ":method", Value: "POST", Mode: hpack.Keep},
+		{Name: ":scheme", Value: s.scheme, Mode: hpack.Keep},
+		{Name: ":path", Value: m.Path, Mode: hpack.Keep},
+		{Name: ":authority", Value: s.authority, Mode: hpack.Keep},
+		{Name: "content-type", Value: content, Mode: hpack.Keep},
+		{Name: "te", Value: "trailers", Mode: hpack.Keep},
+		{Name: "user-agent", Value: s.agent, Mode: hpack.Keep},
+		{Name: "grpc-accept-encoding", Value: s.encs.Names(), Mode: hpack.Keep},
+	}}
+	s.blocks[m] = b
+	return b
+}
+
+// Drain takes no more calls and returns when those under way have ended, or with
+// ctx's error when it ends first.
+func (s *session) Drain(ctx context.Context) error {
+	s.mu.Lock()
+	s.goDown(errDraining)
+	var wait chan struct{}
+	if s.dead == nil && s.eng.Streams() > 0 {
+		wait = make(chan struct{})
+		s.idle = append(s.idle, wait)
+	}
+	s.mu.Unlock()
+	if wait == nil {
+		return nil
+	}
+	select {
+	case <-wait:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+var errDraining = errors.New("the session is draining")
+
+// Close ends the session and every call on it.
+func (s *session) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead == nil {
+		s.eng.Drain()
+		s.die(net.ErrClosed)
+	}
+	return nil
+}
