@@ -22,8 +22,8 @@ const tutorialTime = 5 * time.Minute
 type block struct{ before, kind, text string }
 
 // The README's tutorial works, step by step as it is written. What is different
-// here: the command and the module are those of this tree, port 8080 may be
-// another, and a step that ends in "&" is waited for until it listens.
+// here: the command and the module are those of this tree, and port 8080 may be
+// another.
 func TestTutorial(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds programs")
@@ -162,17 +162,6 @@ func (tut *tutorial) background(line string) {
 		tut.t.Fatal(err)
 	}
 	tut.servers = append(tut.servers, cmd)
-	for {
-		c, err := net.DialTimeout("tcp", tut.addr, time.Second)
-		if err == nil {
-			c.Close()
-			return
-		}
-		if tut.ctx.Err() != nil {
-			tut.t.Fatalf("%s does not listen: %v", line, err)
-		}
-		runtime.Gosched()
-	}
 }
 
 // stop interrupts the servers, which must end by themselves and well.
