@@ -105,16 +105,21 @@ func (st *clientStream) begin(ctx context.Context, s *session, call *lupine.Call
 
 // start opens st and appends its header block. The lock is held.
 func (s *session) start(ctx context.Context, st *clientStream, call *lupine.Call) *lupine.Error {
+	if len(call.Header) > 0 {
+		n := headerSize(call.Header) + blockSize(s.block(call.Method))
+		if len(st.timeout) > 0 {
+			n += len(grpcmsg.HeaderTimeout) + len(st.timeout) + fieldOverhead
+		}
+		if st.comp != nil {
+			n += len(grpcmsg.HeaderEncoding) + len(st.comp.Name()) + fieldOverhead
+		}
+		if limit := s.eng.PeerHeaderList(); uint64(n) > uint64(limit) {
+			return lupine.Errorf(lupine.ResourceExhausted, "the call's header takes %d bytes, more than the %d that the server accepts", n, limit).NotExecuted()
+		}
+	}
 	if s.dead != nil || s.eng.CanOpen() != nil || len(s.slots) > 0 {
 		if err := s.slot(ctx); err != nil {
 			return err
-		}
-	}
-	if len(call.Header) > 0 {
-		// 512 is room for the fields that are not metadata, beside the path.
-		n := headerSize(call.Header) + 512 + len(call.Method.Path) + len(s.authority)
-		if limit := s.eng.PeerHeaderList(); uint64(n) > uint64(limit) {
-			return lupine.Errorf(lupine.ResourceExhausted, "the call's header takes up to %d bytes, more than the %d that the server accepts", n, limit).NotExecuted()
 		}
 	}
 	s.opened(st)

@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"encoding/base64"
 	"strings"
 	"sync"
 	"unsafe"
@@ -121,11 +122,27 @@ func appendMetadata(enc *hpack.Encoder, dst []byte, md lupine.Metadata, scratch 
 	return dst, scratch
 }
 
-// headerSize is what md counts towards SETTINGS_MAX_HEADER_LIST_SIZE, at most.
+// headerSize is what md counts towards SETTINGS_MAX_HEADER_LIST_SIZE.
 func headerSize(md lupine.Metadata) int {
 	n := 0
 	for i := range md {
-		n += len(md[i].Key) + len(md[i].Value)*4/3 + 4 + 32
+		v := len(md[i].Value)
+		if strings.HasSuffix(md[i].Key, "-bin") {
+			v = base64.RawStdEncoding.EncodedLen(v)
+		}
+		n += len(md[i].Key) + v + fieldOverhead
+	}
+	return n
+}
+
+// fieldOverhead is what a field counts beside its text (RFC 9113, 6.5.2).
+const fieldOverhead = 32
+
+// blockSize is what b's fields count.
+func blockSize(b *hpack.Block) int {
+	n := 0
+	for i := range b.Fields {
+		n += len(b.Fields[i].Name) + len(b.Fields[i].Value) + fieldOverhead
 	}
 	return n
 }

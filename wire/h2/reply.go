@@ -14,8 +14,12 @@ func (c *serverCall) sendHeader() {
 	if c.headed {
 		return
 	}
-	c.headed = true
 	md, _ := c.TakeHeader()
+	c.writeHeader(md)
+}
+
+func (c *serverCall) writeHeader(md lupine.Metadata) {
+	c.headed = true
 	e := c.sv.eng
 	if c.stream.Closed {
 		return
@@ -57,16 +61,15 @@ func (c *serverCall) sendStatus(err *lupine.Error) {
 	}
 	// What the status shares its block with, and a margin.
 	limit := int(min(e.PeerHeaderList(), 1<<20)) - 256
-	trailer := c.Trailer()
-	if err.Metadata != nil {
-		trailer = append(trailer[:len(trailer):len(trailer)], err.Metadata...)
-	}
+	trailer := sendable(c.Trailer(), err.Metadata)
 	limit -= headerSize(trailer)
 	status := grpcmsg.AppendStatus(nil, err, max(limit, 128))
 	if !c.headed {
-		if md, ok := c.TakeHeader(); ok && len(md) > 0 {
-			trailer = append(md[:len(md):len(md)], trailer...)
+		if md, _ := c.TakeHeader(); len(md) > 0 {
+			c.writeHeader(md)
 		}
+	}
+	if !c.headed {
 		c.headed = true
 		e.BeginHeaders()
 		out := e.Enc.AppendBlock(e.Out, c.sv.head(c.content))
@@ -93,4 +96,15 @@ func (c *serverCall) trailerPairs(md, status lupine.Metadata) []hpack.Pair {
 		pairs = append(pairs, hpack.Pair{Name: p.Key, Value: string(grpcmsg.AppendValue(nil, p.Key, p.Value))})
 	}
 	return pairs
+}
+
+// sendable is trailer and what of more may travel: an error's metadata may come
+// from anywhere, and what no wire can carry is left out.
+func sendable(trailer, more lupine.Metadata) lupine.Metadata {
+	for i := range more {
+		if more[i:i+1].Check() == nil {
+			trailer = append(trailer[:len(trailer):len(trailer)], more[i])
+		}
+	}
+	return trailer
 }

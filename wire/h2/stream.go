@@ -268,7 +268,9 @@ func (st *clientStream) Send(ctx context.Context, m any, last bool) error {
 	n, err := b.marshal(st.call.Method.Codec, m, st.comp, st.call.MaxSend)
 	if err != nil {
 		b.free()
-		return err
+		e := asError(err)
+		st.Cancel(e) // a stream with a message left out is not what was meant
+		return e
 	}
 	if err := st.push(ctx, b, last); err != nil {
 		return err
