@@ -101,7 +101,9 @@ func (c *Conn) openCall(ctx context.Context, call *Call) (Stream, error) {
 			as := &attemptStream{Stream: s, attempt: a, conn: c, ctx: ctx, call: call, header: header}
 			if a.done != nil || call.observe != nil {
 				// A stream may also end by its context alone, with nobody receiving.
+				as.mu.Lock()
 				as.forget = context.AfterFunc(ctx, func() { as.end(contextEnd(ctx)) })
+				as.mu.Unlock()
 			}
 			return as, nil
 		}
@@ -123,12 +125,13 @@ type attemptStream struct {
 	ctx     context.Context
 	call    *Call
 	header  Metadata
-	forget  func() bool // stops watching ctx; nil when nobody needs to know
 
-	mu       sync.Mutex // guards what follows, and Stream while it is replaced
+	mu       sync.Mutex // guards what follows, and Stream and attempt while they are replaced
 	only     any        // the only request, until something was received
 	canceled bool
 	ended    bool
+	reported bool        // the picker and the hooks know of the attempt's end
+	forget   func() bool // stops watching ctx; nil when nobody needs to know
 }
 
 func (s *attemptStream) stream() Stream {
@@ -162,7 +165,7 @@ func (s *attemptStream) Recv(ctx context.Context, m any) error {
 		s.mu.Unlock()
 		return nil
 	}
-	if s.final(err) && s.retry(ctx, err) {
+	if s.final(err) && s.retry(err) {
 		return s.Recv(ctx, m)
 	}
 	s.end(err)
@@ -172,7 +175,7 @@ func (s *attemptStream) Recv(ctx context.Context, m any) error {
 // Header passes on, and tries again elsewhere where that is safe.
 func (s *attemptStream) Header(ctx context.Context) (Metadata, error) {
 	md, err := s.stream().Header(ctx)
-	if err != nil && s.final(err) && s.retry(ctx, err) {
+	if err != nil && s.final(err) && s.retry(err) {
 		return s.Header(ctx)
 	}
 	return md, err
@@ -202,35 +205,39 @@ func (s *attemptStream) end(err error) {
 		return
 	}
 	s.mu.Lock()
-	ended := s.ended
+	ended, attempt, reported, forget := s.ended, s.attempt, s.reported, s.forget
 	s.ended = true
 	s.mu.Unlock()
 	if ended {
 		return
 	}
-	if s.forget != nil {
-		s.forget()
+	if forget != nil {
+		forget()
 	}
 	if err == io.EOF {
 		err = nil
 	}
-	s.attempt.end(s.call, err)
+	if !reported {
+		attempt.end(s.call, err)
+	}
 	if s.call.observe != nil {
 		s.call.observe(Event{Kind: End, Err: err})
 	}
 }
 
-func (s *attemptStream) retry(ctx context.Context, err error) bool {
+func (s *attemptStream) retry(err error) bool {
 	s.mu.Lock()
-	only, canceled := s.only, s.canceled
+	only, failed := s.only, s.attempt
 	s.only = nil
-	s.mu.Unlock()
-	if only == nil || canceled || !s.call.again(s.ctx, err) {
+	if only == nil || s.canceled || s.ended || !s.call.again(s.ctx, err) {
+		s.mu.Unlock()
 		return false
 	}
-	s.attempt.end(s.call, err)
+	s.reported = true
+	s.mu.Unlock()
+	failed.end(s.call, err)
 	s.call.Header = s.header
-	a, berr := s.conn.begin(s.ctx, s.call, s.attempt.link)
+	a, berr := s.conn.begin(s.ctx, s.call, failed.link)
 	if berr != nil {
 		return false
 	}
@@ -240,14 +247,14 @@ func (s *attemptStream) retry(ctx context.Context, err error) bool {
 		return false
 	}
 	s.mu.Lock()
-	s.attempt, s.Stream = a, next
-	canceled = s.canceled
+	s.attempt, s.Stream, s.reported = a, next, false
+	canceled := s.canceled || s.ended
 	s.mu.Unlock()
 	if canceled {
 		next.Cancel(nil)
 		return true
 	}
-	if serr := next.Send(ctx, only, true); serr != nil && serr != io.EOF {
+	if serr := next.Send(s.ctx, only, true); serr != nil && serr != io.EOF {
 		next.Cancel(AsError(serr))
 	}
 	return true

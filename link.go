@@ -82,6 +82,7 @@ type Link struct {
 	fails   int
 	err     error
 	timer   *time.Timer
+	leaving []Session // take no more calls, but have some under way
 }
 
 // Endpoint returns where the link leads.
@@ -195,8 +196,22 @@ func (l *Link) lost(s Session, err error) {
 			l.state.Store(uint32(Idle))
 		}
 	}
+	l.leaving = append(l.leaving, s)
 	l.mu.Unlock()
 	l.conn.linkChanged()
+	// Calls under way may go on. The session is ours until they have ended.
+	if s.Drain(l.conn.ctx) != nil && l.conn.ctx.Err() != nil {
+		return // close has it
+	}
+	l.mu.Lock()
+	i = slices.Index(l.leaving, s)
+	if i >= 0 {
+		l.leaving = slices.Delete(l.leaving, i, i+1)
+	}
+	l.mu.Unlock()
+	if i >= 0 {
+		s.Close()
+	}
 }
 
 func (l *Link) list() []Session {
@@ -234,7 +249,8 @@ func (l *Link) close(ctx context.Context) error {
 	if l.timer != nil {
 		l.timer.Stop()
 	}
-	have := l.list()
+	have := append(slices.Clone(l.list()), l.leaving...)
+	l.leaving = nil
 	l.sessions.Store(nil)
 	l.mu.Unlock()
 	var first error
