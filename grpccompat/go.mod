@@ -1,0 +1,19 @@
+module github.com/lupine-rpc/lupine/grpccompat
+
+go 1.26.0
+
+replace github.com/lupine-rpc/lupine => ../
+
+require (
+	github.com/lupine-rpc/lupine v0.0.0-00010101000000-000000000000
+	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1
+	google.golang.org/grpc v1.85.0
+	google.golang.org/protobuf v1.36.12
+)
+
+require (
+	github.com/klauspost/compress v1.20.3 // indirect
+	golang.org/x/net v0.62.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
+)
