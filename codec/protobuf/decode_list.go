@@ -13,12 +13,12 @@ import (
 func run(b []byte, i int, tag uint64, most int) int {
 	n := 0
 	for n < most {
-		size, at := length(b, i)
+		at := skip(b, i, tag, 0)
 		if at < 0 {
 			break
 		}
 		n++
-		t, next := Tag(b, at+size)
+		t, next := Tag(b, at)
 		if next < 0 || t != tag {
 			break
 		}
@@ -84,6 +84,23 @@ func readRun[T any](d *Decoder, list *[]T, b []byte, i int, tag uint64, read fun
 		}
 		s = append(s, *new(T))
 		if i = read(d, &s[len(s)-1], b, i); i < 0 {
+			break
+		}
+	}
+	*list = s
+	return i
+}
+
+// readLoose is readRun for numbers.
+func readLoose[T any](list *[]T, b []byte, i int, tag uint64, read func(*T, []byte, int) int) int {
+	n := run(b, i, tag, len(b))
+	s := slices.Grow(*list, n)
+	for k := range n {
+		if k > 0 {
+			_, i = Tag(b, i)
+		}
+		s = append(s, *new(T))
+		if i = read(&s[len(s)-1], b, i); i < 0 {
 			break
 		}
 	}
@@ -177,12 +194,10 @@ func appendPacked[T Integer](s []T, b []byte, count int) ([]T, int) {
 	return s[:at+count], 0
 }
 
-// ReadVarints reads one element of a list that is not packed.
-func ReadVarints[T Integer](list *[]T, b []byte, i int) int {
-	var v T
-	i = ReadVarint(&v, b, i)
-	*list = append(*list, v)
-	return i
+// ReadVarints reads an element of a list that is not packed, and those that
+// follow it directly.
+func ReadVarints[T Integer](list *[]T, b []byte, i int, tag uint64) int {
+	return readLoose(list, b, i, tag, ReadVarint[T])
 }
 
 // ReadPackedSint is ReadPackedVarint in zigzag form.
@@ -196,11 +211,8 @@ func ReadPackedSint[T int32 | int64](list *[]T, b []byte, i int) int {
 }
 
 // ReadSints is ReadVarints in zigzag form.
-func ReadSints[T int32 | int64](list *[]T, b []byte, i int) int {
-	var v T
-	i = ReadSint(&v, b, i)
-	*list = append(*list, v)
-	return i
+func ReadSints[T int32 | int64](list *[]T, b []byte, i int, tag uint64) int {
+	return readLoose(list, b, i, tag, ReadSint[T])
 }
 
 // ReadPackedBool reads a packed list and appends it.
@@ -222,12 +234,9 @@ func ReadPackedBool(list *[]bool, b []byte, i int) int {
 	return i
 }
 
-// ReadBools reads one element of a list that is not packed.
-func ReadBools(list *[]bool, b []byte, i int) int {
-	var v bool
-	i = ReadBool(&v, b, i)
-	*list = append(*list, v)
-	return i
+// ReadBools is ReadVarints for bools.
+func ReadBools(list *[]bool, b []byte, i int, tag uint64) int {
+	return readLoose(list, b, i, tag, ReadBool)
 }
 
 // ReadPackedFixed32 reads a packed list and appends it.
@@ -250,12 +259,11 @@ func ReadPackedFixed32[T ~int32 | ~uint32 | ~float32](list *[]T, b []byte, i int
 	return i + n
 }
 
-// ReadFixed32s reads one element of a list that is not packed.
-func ReadFixed32s[T ~int32 | ~uint32 | ~float32](list *[]T, b []byte, i int) int {
-	var v uint32
-	i = ReadFixed32(&v, b, i)
-	*list = append(*list, *(*T)(unsafe.Pointer(&v)))
-	return i
+// ReadFixed32s is ReadVarints for 32-bit numbers.
+func ReadFixed32s[T ~int32 | ~uint32 | ~float32](list *[]T, b []byte, i int, tag uint64) int {
+	return readLoose(list, b, i, tag, func(p *T, b []byte, i int) int {
+		return ReadFixed32((*uint32)(unsafe.Pointer(p)), b, i)
+	})
 }
 
 // ReadPackedFixed64 reads a packed list and appends it.
@@ -278,10 +286,9 @@ func ReadPackedFixed64[T ~int64 | ~uint64 | ~float64](list *[]T, b []byte, i int
 	return i + n
 }
 
-// ReadFixed64s reads one element of a list that is not packed.
-func ReadFixed64s[T ~int64 | ~uint64 | ~float64](list *[]T, b []byte, i int) int {
-	var v uint64
-	i = ReadFixed64(&v, b, i)
-	*list = append(*list, *(*T)(unsafe.Pointer(&v)))
-	return i
+// ReadFixed64s is ReadVarints for 64-bit numbers.
+func ReadFixed64s[T ~int64 | ~uint64 | ~float64](list *[]T, b []byte, i int, tag uint64) int {
+	return readLoose(list, b, i, tag, func(p *T, b []byte, i int) int {
+		return ReadFixed64((*uint64)(unsafe.Pointer(p)), b, i)
+	})
 }

@@ -306,9 +306,9 @@ func (r *filler) mutate(b []byte) []byte {
 }
 
 func TestDifferential(t *testing.T) {
-	rounds := 400
+	rounds := 150
 	if testing.Short() {
-		rounds = 60
+		rounds = 30
 	}
 	for _, mt := range messageTypes() {
 		t.Run(string(mt.Descriptor().FullName()), func(t *testing.T) {

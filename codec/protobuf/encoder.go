@@ -96,6 +96,7 @@ func appendVarint(b []byte, v uint64) []byte {
 
 // appendLongVarint is appendVarint for two bytes and more. It spreads the
 // bits with arithmetic: widths are hard to predict, so branches are dear.
+//
 //go:noinline
 func appendLongVarint(b []byte, v uint64) []byte {
 	n := len(b)

@@ -22,28 +22,39 @@ type Key interface {
 type Kind[T any] struct {
 	wire uint64
 	put  func(e *Encoder, b []byte, tag uint64, v T) []byte
-	get  func(d *Decoder, p *T, b []byte, i int) int
+	// get returns what it read; v is what the entry has held so far. Values
+	// travel both ways rather than by pointer, so that they stay off the heap.
+	get func(d *Decoder, v T, b []byte, i int) (T, int)
 }
 
 // VarintKind is for int32, int64, uint32, uint64 and enums.
 func VarintKind[T Integer]() Kind[T] {
 	return Kind[T]{0,
 		func(_ *Encoder, b []byte, tag uint64, v T) []byte { return AppendVarint(b, tag, uint64(v)) },
-		func(_ *Decoder, p *T, b []byte, i int) int { return ReadVarint(p, b, i) }}
+		func(_ *Decoder, v T, b []byte, i int) (T, int) {
+			i = ReadVarint(&v, b, i)
+			return v, i
+		}}
 }
 
 // SintKind is for sint32 and sint64.
 func SintKind[T int32 | int64]() Kind[T] {
 	return Kind[T]{0,
 		func(_ *Encoder, b []byte, tag uint64, v T) []byte { return AppendVarint(b, tag, Zigzag(int64(v))) },
-		func(_ *Decoder, p *T, b []byte, i int) int { return ReadSint(p, b, i) }}
+		func(_ *Decoder, v T, b []byte, i int) (T, int) {
+			i = ReadSint(&v, b, i)
+			return v, i
+		}}
 }
 
 // BoolKind is for bool.
 func BoolKind() Kind[bool] {
 	return Kind[bool]{0,
 		func(_ *Encoder, b []byte, tag uint64, v bool) []byte { return AppendVarint(b, tag, Bool(v)) },
-		func(_ *Decoder, p *bool, b []byte, i int) int { return ReadBool(p, b, i) }}
+		func(_ *Decoder, v bool, b []byte, i int) (bool, int) {
+			i = ReadBool(&v, b, i)
+			return v, i
+		}}
 }
 
 // Fixed32Kind is for fixed32 and sfixed32.
@@ -52,7 +63,10 @@ func Fixed32Kind[T int32 | uint32]() Kind[T] {
 		func(_ *Encoder, b []byte, tag uint64, v T) []byte {
 			return binary.LittleEndian.AppendUint32(append(b, byte(tag)), uint32(v))
 		},
-		func(_ *Decoder, p *T, b []byte, i int) int { return ReadFixed32(p, b, i) }}
+		func(_ *Decoder, v T, b []byte, i int) (T, int) {
+			i = ReadFixed32(&v, b, i)
+			return v, i
+		}}
 }
 
 // Fixed64Kind is for fixed64 and sfixed64.
@@ -61,7 +75,10 @@ func Fixed64Kind[T int64 | uint64]() Kind[T] {
 		func(_ *Encoder, b []byte, tag uint64, v T) []byte {
 			return binary.LittleEndian.AppendUint64(append(b, byte(tag)), uint64(v))
 		},
-		func(_ *Decoder, p *T, b []byte, i int) int { return ReadFixed64(p, b, i) }}
+		func(_ *Decoder, v T, b []byte, i int) (T, int) {
+			i = ReadFixed64(&v, b, i)
+			return v, i
+		}}
 }
 
 // FloatKind is for float.
@@ -70,7 +87,10 @@ func FloatKind() Kind[float32] {
 		func(_ *Encoder, b []byte, tag uint64, v float32) []byte {
 			return AppendFixed32(b, tag, math.Float32bits(v))
 		},
-		func(_ *Decoder, p *float32, b []byte, i int) int { return ReadFloat(p, b, i) }}
+		func(_ *Decoder, v float32, b []byte, i int) (float32, int) {
+			i = ReadFloat(&v, b, i)
+			return v, i
+		}}
 }
 
 // DoubleKind is for double.
@@ -79,30 +99,39 @@ func DoubleKind() Kind[float64] {
 		func(_ *Encoder, b []byte, tag uint64, v float64) []byte {
 			return AppendFixed64(b, tag, math.Float64bits(v))
 		},
-		func(_ *Decoder, p *float64, b []byte, i int) int { return ReadDouble(p, b, i) }}
+		func(_ *Decoder, v float64, b []byte, i int) (float64, int) {
+			i = ReadDouble(&v, b, i)
+			return v, i
+		}}
 }
 
 // StringKind is for strings that are checked to be UTF-8.
 func StringKind() Kind[string] {
-	return Kind[string]{2, (*Encoder).appendString, (*Decoder).ReadString}
-}
-
-func (e *Encoder) appendString(b []byte, tag uint64, s string) []byte {
-	return e.AppendString(b, tag, s)
+	return Kind[string]{2, (*Encoder).AppendString,
+		func(d *Decoder, v string, b []byte, i int) (string, int) {
+			i = d.ReadString(&v, b, i)
+			return v, i
+		}}
 }
 
 // RawStringKind is for strings that are not checked.
 func RawStringKind() Kind[string] {
 	return Kind[string]{2,
 		func(_ *Encoder, b []byte, tag uint64, v string) []byte { return AppendBytes(b, tag, v) },
-		(*Decoder).ReadRawString}
+		func(d *Decoder, v string, b []byte, i int) (string, int) {
+			i = d.ReadRawString(&v, b, i)
+			return v, i
+		}}
 }
 
 // BytesKind is for bytes.
 func BytesKind() Kind[[]byte] {
 	return Kind[[]byte]{2,
 		func(_ *Encoder, b []byte, tag uint64, v []byte) []byte { return AppendBytes(b, tag, v) },
-		(*Decoder).ReadBytes}
+		func(d *Decoder, v []byte, b []byte, i int) ([]byte, int) {
+			i = d.ReadBytes(&v, b, i)
+			return v, i
+		}}
 }
 
 // MessageKind is for messages known to have Lupine's methods.
@@ -114,7 +143,12 @@ func MessageKind[T any, P interface {
 		func(e *Encoder, b []byte, tag uint64, v *T) []byte {
 			return End(P(v).LupineAppend(e, append(b, byte(tag), 0)), len(b)+2)
 		},
-		func(d *Decoder, p **T, b []byte, i int) int { return d.Message(P(New(p)), b, i) }}
+		func(d *Decoder, v *T, b []byte, i int) (*T, int) {
+			if v == nil {
+				v = new(T)
+			}
+			return v, d.Message(P(v), b, i)
+		}}
 }
 
 // ForeignKind is for all other messages.
@@ -124,7 +158,12 @@ func ForeignKind[T any, P interface {
 }]() Kind[*T] {
 	return Kind[*T]{2,
 		func(e *Encoder, b []byte, tag uint64, v *T) []byte { return e.Foreign(b, tag, P(v)) },
-		func(d *Decoder, p **T, b []byte, i int) int { return d.Foreign(P(New(p)), b, i) }}
+		func(d *Decoder, v *T, b []byte, i int) (*T, int) {
+			if v == nil {
+				v = new(T)
+			}
+			return v, d.Foreign(P(v), b, i)
+		}}
 }
 
 // AppendMap appends a map field, sorted by key if so asked.
@@ -172,12 +211,11 @@ func sortedKeys[K Key, V any](m map[K]V) []K {
 
 // ReadMap reads one entry of a map field whose values are no messages.
 func ReadMap[K Key, V any](d *Decoder, m *map[K]V, b []byte, i int, tag uint64, key Kind[K], val Kind[V]) int {
-	var k K
 	var v V
 	if p, ok := any(&v).(*[]byte); ok {
 		*p = []byte{} // what an entry without a value holds
 	}
-	next := readPair(d, b, i, &k, &v, key, val)
+	k, v, next := readPair(d, b, i, v, key, val)
 	if next >= 0 {
 		if *m == nil {
 			*m = make(map[K]V, run(b, i, tag, maxMapHint))
@@ -190,9 +228,7 @@ func ReadMap[K Key, V any](d *Decoder, m *map[K]V, b []byte, i int, tag uint64, 
 // ReadMessageMap is ReadMap for messages: an entry without a value holds an
 // empty one.
 func ReadMessageMap[K Key, T any](d *Decoder, m *map[K]*T, b []byte, i int, tag uint64, key Kind[K], val Kind[*T]) int {
-	var k K
-	var v *T
-	next := readPair(d, b, i, &k, &v, key, val)
+	k, v, next := readPair(d, b, i, nil, key, val)
 	if next >= 0 {
 		if *m == nil {
 			*m = make(map[K]*T, run(b, i, tag, maxMapHint))
@@ -207,13 +243,14 @@ func ReadMessageMap[K Key, T any](d *Decoder, m *map[K]*T, b []byte, i int, tag 
 }
 
 // readPair reads a map entry. Fields other than key and value are dropped.
-func readPair[K, V any](d *Decoder, b []byte, i int, k *K, v *V, key Kind[K], val Kind[V]) int {
+func readPair[K, V any](d *Decoder, b []byte, i int, empty V, key Kind[K], val Kind[V]) (k K, v V, next int) {
+	v = empty
 	n, at := length(b, i)
 	if at < 0 {
-		return at
+		return k, v, at
 	}
 	if d.depth <= 0 {
-		return badDepth
+		return k, v, badDepth
 	}
 	d.depth--
 	b = b[at : at+n]
@@ -223,18 +260,18 @@ func readPair[K, V any](d *Decoder, b []byte, i int, k *K, v *V, key Kind[K], va
 		switch {
 		case i < 0:
 		case tag == 1<<3|key.wire:
-			i = key.get(d, k, b, i)
+			k, i = key.get(d, k, b, i)
 		case tag == 2<<3|val.wire:
-			i = val.get(d, v, b, i)
+			v, i = val.get(d, v, b, i)
 		case tag < 8:
-			return badTag
+			i = badTag
 		default:
 			i = skip(b, i, tag, d.depth)
 		}
 	}
 	d.depth++
 	if i < 0 {
-		return inside(i)
+		return k, v, inside(i)
 	}
-	return at + n
+	return k, v, at + n
 }

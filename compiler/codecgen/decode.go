@@ -97,11 +97,10 @@ func (m *message) decodeList(f *protogen.Field, v string) {
 	wire := wireType(f.Desc.Kind())
 	tag := hex(tagOf(f, wire))
 	m.P("case ", tag, ":")
+	m.P("i = ", m.reader(s, "Read"+plural(s.readListFamily())), "(", v, ", b, i, ", tag, ")")
 	if wire == 2 {
-		m.P("i = ", m.reader(s, "Read"+plural(s.readListFamily())), "(", v, ", b, i, ", tag, ")")
 		return
 	}
-	m.P("i = ", m.reader(s, "Read"+plural(s.readListFamily())), "(", v, ", b, i)")
 	m.P("case ", hex(tagOf(f, 2)), ":")
 	m.P("i = ", m.reader(s, "ReadPacked"+s.readListFamily()), "(", v, ", b, i)")
 }

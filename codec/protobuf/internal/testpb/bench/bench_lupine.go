@@ -151,7 +151,7 @@ func (x *Wide) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0xca:
 			i = d.Message(protobuf.Make(d, 0, &x.A25), b, i)
 		case 0xd0:
-			i = protobuf.ReadVarints(&x.A26, b, i)
+			i = protobuf.ReadVarints(&x.A26, b, i, 0xd0)
 		case 0xd2:
 			i = protobuf.ReadPackedVarint(&x.A26, b, i)
 		case 0xda:
@@ -189,7 +189,7 @@ func (x *Ints) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarints(&x.Values, b, i)
+			i = protobuf.ReadVarints(&x.Values, b, i, 0x08)
 		case 0x0a:
 			i = protobuf.ReadPackedVarint(&x.Values, b, i)
 		default:

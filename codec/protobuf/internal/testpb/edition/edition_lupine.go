@@ -88,11 +88,11 @@ func (x *Features) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x32:
 			i = d.ReadString(&x.ImplicitText, b, i)
 		case 0x38:
-			i = protobuf.ReadVarints(&x.Packed, b, i)
+			i = protobuf.ReadVarints(&x.Packed, b, i, 0x38)
 		case 0x3a:
 			i = protobuf.ReadPackedVarint(&x.Packed, b, i)
 		case 0x40:
-			i = protobuf.ReadVarints(&x.Expanded, b, i)
+			i = protobuf.ReadVarints(&x.Expanded, b, i, 0x40)
 		case 0x42:
 			i = protobuf.ReadPackedVarint(&x.Expanded, b, i)
 		case 0x4a:
@@ -106,7 +106,7 @@ func (x *Features) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x68:
 			i = protobuf.ReadOptVarint(&x.Closed, b, i)
 		case 0x70:
-			i = protobuf.ReadVarints(&x.Closeds, b, i)
+			i = protobuf.ReadVarints(&x.Closeds, b, i, 0x70)
 		case 0x72:
 			i = protobuf.ReadPackedVarint(&x.Closeds, b, i)
 		case 0x7a:

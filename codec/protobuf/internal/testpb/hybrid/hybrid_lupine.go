@@ -234,7 +234,7 @@ func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x22:
 			i = protobuf.ReadMap(d, &x.Texts, b, i, 0x22, protobuf.VarintKind[int32](), protobuf.StringKind())
 		case 0x28:
-			i = protobuf.ReadVarints(&x.Numbers, b, i)
+			i = protobuf.ReadVarints(&x.Numbers, b, i, 0x28)
 		case 0x2a:
 			i = protobuf.ReadPackedVarint(&x.Numbers, b, i)
 		case 0x32:
@@ -242,7 +242,7 @@ func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x3a:
 			i = d.ReadByteses(&x.Datas, b, i, 0x3a)
 		case 0x40:
-			i = protobuf.ReadVarints(&x.Colors, b, i)
+			i = protobuf.ReadVarints(&x.Colors, b, i, 0x40)
 		case 0x42:
 			i = protobuf.ReadPackedVarint(&x.Colors, b, i)
 		case 0x4b:

@@ -332,7 +332,7 @@ func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x22:
 			i = protobuf.ReadMap(d, &x.xxx_hidden_Texts, b, i, 0x22, protobuf.VarintKind[int32](), protobuf.StringKind())
 		case 0x28:
-			i = protobuf.ReadVarints(&x.xxx_hidden_Numbers, b, i)
+			i = protobuf.ReadVarints(&x.xxx_hidden_Numbers, b, i, 0x28)
 		case 0x2a:
 			i = protobuf.ReadPackedVarint(&x.xxx_hidden_Numbers, b, i)
 		case 0x32:
@@ -340,7 +340,7 @@ func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x3a:
 			i = d.ReadByteses(&x.xxx_hidden_Datas, b, i, 0x3a)
 		case 0x40:
-			i = protobuf.ReadVarints(&x.xxx_hidden_Colors, b, i)
+			i = protobuf.ReadVarints(&x.xxx_hidden_Colors, b, i, 0x40)
 		case 0x42:
 			i = protobuf.ReadPackedVarint(&x.xxx_hidden_Colors, b, i)
 		case 0x4b:

@@ -139,55 +139,55 @@ func (x *Lists) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarints(&x.I32, b, i)
+			i = protobuf.ReadVarints(&x.I32, b, i, 0x08)
 		case 0x0a:
 			i = protobuf.ReadPackedVarint(&x.I32, b, i)
 		case 0x10:
-			i = protobuf.ReadVarints(&x.I64, b, i)
+			i = protobuf.ReadVarints(&x.I64, b, i, 0x10)
 		case 0x12:
 			i = protobuf.ReadPackedVarint(&x.I64, b, i)
 		case 0x18:
-			i = protobuf.ReadVarints(&x.U32, b, i)
+			i = protobuf.ReadVarints(&x.U32, b, i, 0x18)
 		case 0x1a:
 			i = protobuf.ReadPackedVarint(&x.U32, b, i)
 		case 0x20:
-			i = protobuf.ReadVarints(&x.U64, b, i)
+			i = protobuf.ReadVarints(&x.U64, b, i, 0x20)
 		case 0x22:
 			i = protobuf.ReadPackedVarint(&x.U64, b, i)
 		case 0x28:
-			i = protobuf.ReadSints(&x.S32, b, i)
+			i = protobuf.ReadSints(&x.S32, b, i, 0x28)
 		case 0x2a:
 			i = protobuf.ReadPackedSint(&x.S32, b, i)
 		case 0x30:
-			i = protobuf.ReadSints(&x.S64, b, i)
+			i = protobuf.ReadSints(&x.S64, b, i, 0x30)
 		case 0x32:
 			i = protobuf.ReadPackedSint(&x.S64, b, i)
 		case 0x3d:
-			i = protobuf.ReadFixed32s(&x.F32, b, i)
+			i = protobuf.ReadFixed32s(&x.F32, b, i, 0x3d)
 		case 0x3a:
 			i = protobuf.ReadPackedFixed32(&x.F32, b, i)
 		case 0x41:
-			i = protobuf.ReadFixed64s(&x.F64, b, i)
+			i = protobuf.ReadFixed64s(&x.F64, b, i, 0x41)
 		case 0x42:
 			i = protobuf.ReadPackedFixed64(&x.F64, b, i)
 		case 0x4d:
-			i = protobuf.ReadFixed32s(&x.Sf32, b, i)
+			i = protobuf.ReadFixed32s(&x.Sf32, b, i, 0x4d)
 		case 0x4a:
 			i = protobuf.ReadPackedFixed32(&x.Sf32, b, i)
 		case 0x51:
-			i = protobuf.ReadFixed64s(&x.Sf64, b, i)
+			i = protobuf.ReadFixed64s(&x.Sf64, b, i, 0x51)
 		case 0x52:
 			i = protobuf.ReadPackedFixed64(&x.Sf64, b, i)
 		case 0x5d:
-			i = protobuf.ReadFixed32s(&x.Float, b, i)
+			i = protobuf.ReadFixed32s(&x.Float, b, i, 0x5d)
 		case 0x5a:
 			i = protobuf.ReadPackedFixed32(&x.Float, b, i)
 		case 0x61:
-			i = protobuf.ReadFixed64s(&x.Double, b, i)
+			i = protobuf.ReadFixed64s(&x.Double, b, i, 0x61)
 		case 0x62:
 			i = protobuf.ReadPackedFixed64(&x.Double, b, i)
 		case 0x68:
-			i = protobuf.ReadBools(&x.Bool, b, i)
+			i = protobuf.ReadBools(&x.Bool, b, i, 0x68)
 		case 0x6a:
 			i = protobuf.ReadPackedBool(&x.Bool, b, i)
 		case 0x72:
@@ -195,63 +195,63 @@ func (x *Lists) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x7a:
 			i = d.ReadByteses(&x.Bytes, b, i, 0x7a)
 		case 0x80:
-			i = protobuf.ReadVarints(&x.Color, b, i)
+			i = protobuf.ReadVarints(&x.Color, b, i, 0x80)
 		case 0x82:
 			i = protobuf.ReadPackedVarint(&x.Color, b, i)
 		case 0xa8:
-			i = protobuf.ReadVarints(&x.Pi32, b, i)
+			i = protobuf.ReadVarints(&x.Pi32, b, i, 0xa8)
 		case 0xaa:
 			i = protobuf.ReadPackedVarint(&x.Pi32, b, i)
 		case 0xb0:
-			i = protobuf.ReadVarints(&x.Pi64, b, i)
+			i = protobuf.ReadVarints(&x.Pi64, b, i, 0xb0)
 		case 0xb2:
 			i = protobuf.ReadPackedVarint(&x.Pi64, b, i)
 		case 0xb8:
-			i = protobuf.ReadVarints(&x.Pu32, b, i)
+			i = protobuf.ReadVarints(&x.Pu32, b, i, 0xb8)
 		case 0xba:
 			i = protobuf.ReadPackedVarint(&x.Pu32, b, i)
 		case 0xc0:
-			i = protobuf.ReadVarints(&x.Pu64, b, i)
+			i = protobuf.ReadVarints(&x.Pu64, b, i, 0xc0)
 		case 0xc2:
 			i = protobuf.ReadPackedVarint(&x.Pu64, b, i)
 		case 0xc8:
-			i = protobuf.ReadSints(&x.Ps32, b, i)
+			i = protobuf.ReadSints(&x.Ps32, b, i, 0xc8)
 		case 0xca:
 			i = protobuf.ReadPackedSint(&x.Ps32, b, i)
 		case 0xd0:
-			i = protobuf.ReadSints(&x.Ps64, b, i)
+			i = protobuf.ReadSints(&x.Ps64, b, i, 0xd0)
 		case 0xd2:
 			i = protobuf.ReadPackedSint(&x.Ps64, b, i)
 		case 0xdd:
-			i = protobuf.ReadFixed32s(&x.Pf32, b, i)
+			i = protobuf.ReadFixed32s(&x.Pf32, b, i, 0xdd)
 		case 0xda:
 			i = protobuf.ReadPackedFixed32(&x.Pf32, b, i)
 		case 0xe1:
-			i = protobuf.ReadFixed64s(&x.Pf64, b, i)
+			i = protobuf.ReadFixed64s(&x.Pf64, b, i, 0xe1)
 		case 0xe2:
 			i = protobuf.ReadPackedFixed64(&x.Pf64, b, i)
 		case 0xed:
-			i = protobuf.ReadFixed32s(&x.Psf32, b, i)
+			i = protobuf.ReadFixed32s(&x.Psf32, b, i, 0xed)
 		case 0xea:
 			i = protobuf.ReadPackedFixed32(&x.Psf32, b, i)
 		case 0xf1:
-			i = protobuf.ReadFixed64s(&x.Psf64, b, i)
+			i = protobuf.ReadFixed64s(&x.Psf64, b, i, 0xf1)
 		case 0xf2:
 			i = protobuf.ReadPackedFixed64(&x.Psf64, b, i)
 		case 0xfd:
-			i = protobuf.ReadFixed32s(&x.Pfloat, b, i)
+			i = protobuf.ReadFixed32s(&x.Pfloat, b, i, 0xfd)
 		case 0xfa:
 			i = protobuf.ReadPackedFixed32(&x.Pfloat, b, i)
 		case 0x101:
-			i = protobuf.ReadFixed64s(&x.Pdouble, b, i)
+			i = protobuf.ReadFixed64s(&x.Pdouble, b, i, 0x101)
 		case 0x102:
 			i = protobuf.ReadPackedFixed64(&x.Pdouble, b, i)
 		case 0x108:
-			i = protobuf.ReadBools(&x.Pbool, b, i)
+			i = protobuf.ReadBools(&x.Pbool, b, i, 0x108)
 		case 0x10a:
 			i = protobuf.ReadPackedBool(&x.Pbool, b, i)
 		case 0x110:
-			i = protobuf.ReadVarints(&x.Pcolor, b, i)
+			i = protobuf.ReadVarints(&x.Pcolor, b, i, 0x110)
 		case 0x112:
 			i = protobuf.ReadPackedVarint(&x.Pcolor, b, i)
 		default:

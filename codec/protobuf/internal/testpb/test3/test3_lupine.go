@@ -146,55 +146,55 @@ func (x *Lists) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarints(&x.I32, b, i)
+			i = protobuf.ReadVarints(&x.I32, b, i, 0x08)
 		case 0x0a:
 			i = protobuf.ReadPackedVarint(&x.I32, b, i)
 		case 0x10:
-			i = protobuf.ReadVarints(&x.I64, b, i)
+			i = protobuf.ReadVarints(&x.I64, b, i, 0x10)
 		case 0x12:
 			i = protobuf.ReadPackedVarint(&x.I64, b, i)
 		case 0x18:
-			i = protobuf.ReadVarints(&x.U32, b, i)
+			i = protobuf.ReadVarints(&x.U32, b, i, 0x18)
 		case 0x1a:
 			i = protobuf.ReadPackedVarint(&x.U32, b, i)
 		case 0x20:
-			i = protobuf.ReadVarints(&x.U64, b, i)
+			i = protobuf.ReadVarints(&x.U64, b, i, 0x20)
 		case 0x22:
 			i = protobuf.ReadPackedVarint(&x.U64, b, i)
 		case 0x28:
-			i = protobuf.ReadSints(&x.S32, b, i)
+			i = protobuf.ReadSints(&x.S32, b, i, 0x28)
 		case 0x2a:
 			i = protobuf.ReadPackedSint(&x.S32, b, i)
 		case 0x30:
-			i = protobuf.ReadSints(&x.S64, b, i)
+			i = protobuf.ReadSints(&x.S64, b, i, 0x30)
 		case 0x32:
 			i = protobuf.ReadPackedSint(&x.S64, b, i)
 		case 0x3d:
-			i = protobuf.ReadFixed32s(&x.F32, b, i)
+			i = protobuf.ReadFixed32s(&x.F32, b, i, 0x3d)
 		case 0x3a:
 			i = protobuf.ReadPackedFixed32(&x.F32, b, i)
 		case 0x41:
-			i = protobuf.ReadFixed64s(&x.F64, b, i)
+			i = protobuf.ReadFixed64s(&x.F64, b, i, 0x41)
 		case 0x42:
 			i = protobuf.ReadPackedFixed64(&x.F64, b, i)
 		case 0x4d:
-			i = protobuf.ReadFixed32s(&x.Sf32, b, i)
+			i = protobuf.ReadFixed32s(&x.Sf32, b, i, 0x4d)
 		case 0x4a:
 			i = protobuf.ReadPackedFixed32(&x.Sf32, b, i)
 		case 0x51:
-			i = protobuf.ReadFixed64s(&x.Sf64, b, i)
+			i = protobuf.ReadFixed64s(&x.Sf64, b, i, 0x51)
 		case 0x52:
 			i = protobuf.ReadPackedFixed64(&x.Sf64, b, i)
 		case 0x5d:
-			i = protobuf.ReadFixed32s(&x.Float, b, i)
+			i = protobuf.ReadFixed32s(&x.Float, b, i, 0x5d)
 		case 0x5a:
 			i = protobuf.ReadPackedFixed32(&x.Float, b, i)
 		case 0x61:
-			i = protobuf.ReadFixed64s(&x.Double, b, i)
+			i = protobuf.ReadFixed64s(&x.Double, b, i, 0x61)
 		case 0x62:
 			i = protobuf.ReadPackedFixed64(&x.Double, b, i)
 		case 0x68:
-			i = protobuf.ReadBools(&x.Bool, b, i)
+			i = protobuf.ReadBools(&x.Bool, b, i, 0x68)
 		case 0x6a:
 			i = protobuf.ReadPackedBool(&x.Bool, b, i)
 		case 0x72:
@@ -202,13 +202,13 @@ func (x *Lists) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x7a:
 			i = d.ReadByteses(&x.Bytes, b, i, 0x7a)
 		case 0x80:
-			i = protobuf.ReadVarints(&x.Mood, b, i)
+			i = protobuf.ReadVarints(&x.Mood, b, i, 0x80)
 		case 0x82:
 			i = protobuf.ReadPackedVarint(&x.Mood, b, i)
 		case 0x8a:
 			i = protobuf.ReadMessages(d, 0, &x.Scalars, b, i, 0x8a)
 		case 0x90:
-			i = protobuf.ReadVarints(&x.Loose, b, i)
+			i = protobuf.ReadVarints(&x.Loose, b, i, 0x90)
 		case 0x92:
 			i = protobuf.ReadPackedVarint(&x.Loose, b, i)
 		default:
