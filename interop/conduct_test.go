@@ -27,7 +27,8 @@ type incoming struct {
 
 // conductor is what a Peer does, apart from the stubs it is called through.
 type conductor struct {
-	name string // which server this is
+	name string          // which server this is
+	held func(id string) // told of each call that is held; may be nil
 
 	mu    sync.Mutex
 	fates map[string]chan string // each gets one value, once the call has ended
@@ -100,6 +101,9 @@ func (p *conductor) begin(c *incoming) error {
 // before does what comes before a reply to o.
 func (p *conductor) before(c *incoming, o *peerpb.Order, sent uint32) error {
 	if o.Hold {
+		if p.held != nil {
+			p.held(o.Id)
+		}
 		<-c.ctx.Done()
 		return c.ctx.Err()
 	}

@@ -6,14 +6,15 @@ replace github.com/lupine-rpc/lupine => ../
 
 require (
 	github.com/golang/protobuf v1.5.4
+	github.com/klauspost/compress v1.20.3
 	github.com/lupine-rpc/lupine v0.0.0-00010101000000-000000000000
+	golang.org/x/net v0.62.0
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1
 	google.golang.org/grpc v1.85.0
 	google.golang.org/protobuf v1.36.12
 )
 
 require (
-	golang.org/x/net v0.62.0 // indirect
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 )

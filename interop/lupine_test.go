@@ -123,6 +123,10 @@ func dialLupine(t *testing.T, target lupine.Target, config lupine.DialConfig) lu
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
+	return newLupineCaller(conn)
+}
+
+func newLupineCaller(conn *lupine.Conn) lupineCaller {
 	return lupineCaller{conn, peerpblupine.NewPeerClient(conn)}
 }
 

@@ -355,7 +355,8 @@ func TestPythonControl(t *testing.T) {
 	startGRPC(t, big, grpc.MaxRecvMsgSize(maxRaised), grpc.MaxSendMsgSize(maxRaised))
 	t.Run("client", func(t *testing.T) {
 		t.Parallel()
-		runSuite(t, pair{caller: dialPython(t, big.Addr().String()), server: "grpc-go", slow: true})
+		// C-core takes grpc-go's reset at the deadline for a cancel, now and then.
+		runSuite(t, pair{caller: dialPython(t, big.Addr().String()), server: "grpc-go", slow: true, hasty: true})
 	})
 	t.Run("server", func(t *testing.T) {
 		t.Parallel()
