@@ -31,6 +31,8 @@ var imports = map[string][]string{
 	"wire/h2":              {".", "naming", "internal/grpcmsg", "internal/workers", "wire/h2/internal/...", "golang.org/x/sys/...", "golang.org/x/net/http/httpproxy"},
 	"wire/h2/internal/...": {"wire/h2/internal/...", "golang.org/x/net/http2/hpack"},
 	"wires":                {".", "naming", "wire/..."},
+	"reflection":           {".", "google.golang.org/protobuf/..."},
+	"health":               {".", "google.golang.org/protobuf/..."},
 	"rpctest":              {".", "internal/testpb", "codec/protobuf", "google.golang.org/protobuf/...", "go.uber.org/goleak"},
 	// Generated code: messages and stubs.
 	"internal/testpb":             {".", "codec/protobuf", "google.golang.org/protobuf/..."},
