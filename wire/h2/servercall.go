@@ -3,7 +3,6 @@ package h2
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"runtime/debug"
 	"strings"
@@ -46,7 +45,7 @@ type serverCall struct {
 
 // headers takes the request's header block. end says that nothing follows.
 func (c *serverCall) headers(h *engine.Head, end bool) {
-	content, te, timeout, encoding := "", "", "", ""
+	content, timeout, encoding := "", "", ""
 	var md lupine.Metadata
 	var bad error
 	for i := range h.Fields {
@@ -54,23 +53,21 @@ func (c *serverCall) headers(h *engine.Head, end bool) {
 		switch f.Name {
 		case grpcmsg.HeaderContentType:
 			content = f.Value
-		case grpcmsg.HeaderTE:
-			te = f.Value
+		case grpcmsg.HeaderTE: // missing: a proxy that strips it is not our affair
 		case grpcmsg.HeaderTimeout:
 			timeout = f.Value
 		case grpcmsg.HeaderEncoding:
 			encoding = f.Value
 		case grpcmsg.HeaderAcceptEncoding:
 			_, c.accept = stable(f)
-		case "user-agent":
+		case "user-agent", "content-length":
 		default:
-			name, value := stable(f)
-			if md, bad = grpcmsg.AddField(md, name, value); bad != nil {
-				break
+			if bad == nil {
+				name, value := stable(f)
+				md, bad = grpcmsg.AddField(md, name, value)
 			}
 		}
 	}
-	_ = te // a missing "te: trailers" is for the client's proxies to answer for
 	subtype, ok := grpcmsg.ParseContentType(content)
 	if !ok || h.Method != "POST" {
 		c.notGRPC(h, end, ok)
@@ -174,7 +171,7 @@ func (c *serverCall) data(ev *engine.Event) {
 // requestEnd notes that the request is whole.
 func (c *serverCall) requestEnd() {
 	if c.web != nil {
-		c.web.end()
+		c.web.ended()
 		return
 	}
 	if c.started {
@@ -439,8 +436,3 @@ func (c *serverCall) SendHeader(context.Context) error {
 }
 
 var errHeaderSent = errors.New("h2: the header has been sent already")
-
-// abortText is what a client is told whose status could not be encoded.
-func abortText(err error) string {
-	return fmt.Sprintf("the handler's metadata cannot be sent: %v", err)
-}

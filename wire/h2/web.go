@@ -6,10 +6,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/lupine-rpc/lupine/internal/grpcmsg"
-	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
-	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
 )
 
 // webServer serves HTTP/1.1 connections that came to our port, by net/http.
@@ -72,27 +68,4 @@ func (w *webServer) drain(ctx context.Context) {
 func (w *webServer) close() {
 	w.Close()
 	w.http.Close()
-}
-
-// webCall is an HTTP/2 request that is not gRPC.
-type webCall struct{}
-
-func (*webCall) data(*engine.Event) {}
-func (*webCall) end()               {}
-func (*webCall) reset(error)        {}
-
-// notGRPC answers a request that is not gRPC: with 415, or 405 if only the method
-// is wrong (PROTOCOL-HTTP2, Requests).
-func (c *serverCall) notGRPC(h *engine.Head, end, typed bool) {
-	status := "415"
-	if typed {
-		status = "405"
-	}
-	e := c.sv.eng
-	c.started, c.over = true, true
-	e.BeginHeaders()
-	e.Out = e.Enc.Append(e.Out, hpack.Pair{Name: ":status", Value: status})
-	e.Out = e.Enc.Append(e.Out, hpack.Pair{Name: grpcmsg.HeaderContentType, Value: "text/plain"})
-	e.EndHeaders(&c.stream, true)
-	c.sv.release(c)
 }

@@ -81,8 +81,12 @@ func (p *pair) feed(c *Conn, b []byte, on func(Event)) []byte {
 	return b[used:]
 }
 
-var requestBlock = []hpack.Pair{{":method", "POST", hpack.Keep}, {":scheme", "http", hpack.Keep},
-	{":path", "/a.B/C", hpack.Keep}, {":authority", "x", hpack.Keep}, {"te", "trailers", hpack.Keep}}
+var requestBlock = func() (b []hpack.Pair) {
+	for i := 0; i < len(goodRequest); i += 2 {
+		b = append(b, hpack.Pair{Name: goodRequest[i], Value: goodRequest[i+1], Mode: hpack.Keep})
+	}
+	return b
+}()
 
 func (c *Conn) testOpen(now int64, end bool, extra ...hpack.Pair) *Stream {
 	s := new(Stream)
