@@ -62,6 +62,12 @@ func groups() []group {
 		{"Deadline", deadlineBehaviours()},
 		{"Cancel", cancelBehaviours()},
 		{"Recv", recvBehaviours()},
+		{"Options", optionBehaviours()},
+		{"Credentials", credentialBehaviours()},
+		{"Conn", connBehaviours()},
+		{"Drain", drainBehaviours()},
+		{"Interceptors", interceptorBehaviours()},
+		{"Hooks", hookBehaviours()},
 	}
 }
 
