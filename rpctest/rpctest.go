@@ -68,6 +68,11 @@ func groups() []group {
 		{"Drain", drainBehaviours()},
 		{"Interceptors", interceptorBehaviours()},
 		{"Hooks", hookBehaviours()},
+		{"Async", asyncBehaviours()},
+		{"Blocked", blockedBehaviours()},
+		{"Load", loadBehaviours()},
+		{"Proxy", proxyBehaviours()},
+		{"PeerCalls", append(peerCallBehaviours(), noPeerCallBehaviours()...)},
 	}
 }
 
