@@ -6,5 +6,5 @@ package interop
 // The messages and grpc-go's stubs come from Google's generators, Lupine's stubs
 // from its own, into a package of their own: one program uses both.
 //
-//go:generate protoc -I . --go_out=. --go_opt=paths=source_relative --go-grpc_out=. --go-grpc_opt=paths=source_relative peerpb/peer.proto
+//go:generate protoc -I . --go_out=. --go_opt=paths=source_relative,Mgoogle/protobuf/any.proto=google.golang.org/protobuf/types/known/anypb --go-grpc_out=. --go-grpc_opt=paths=source_relative,Mgoogle/protobuf/any.proto=google.golang.org/protobuf/types/known/anypb peerpb/peer.proto
 //go:generate go run ../cmd/lupine gen --quiet --stubs-only -I . -o . peerpb/peer.proto

@@ -3,6 +3,7 @@ package interop
 import (
 	"bufio"
 	"context"
+	"flag"
 	"fmt"
 	"net"
 	"os"
@@ -24,6 +25,12 @@ const childMode = "LUPINE_INTEROP_CHILD"
 func TestMain(m *testing.M) {
 	switch mode := os.Getenv(childMode); mode {
 	case "":
+		// Most tests wait rather than compute: more of them at once than there
+		// are processors, and the minute of TestSilence costs nobody anything.
+		flag.Parse()
+		if err := flag.Set("test.parallel", "24"); err != nil {
+			panic(err)
+		}
 		os.Exit(m.Run())
 	case "grpc-go", "lupine":
 		if err := childServer(mode); err != nil {

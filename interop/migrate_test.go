@@ -5,12 +5,14 @@ import (
 	"errors"
 	"testing"
 
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	grpcstatus "google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/grpccompat"
 	"github.com/lupine-rpc/lupine/interop/peerpb"
 	"github.com/lupine-rpc/lupine/interop/peerpb/peerpblupine"
 	"github.com/lupine-rpc/lupine/wire/h2"
@@ -23,7 +25,11 @@ type service struct{}
 
 func (service) Say(_ context.Context, o *peerpb.Order) (*peerpb.Result, error) {
 	if o.Text == "" {
-		return nil, grpcstatus.Error(codes.InvalidArgument, "text is empty")
+		s, err := grpcstatus.New(codes.InvalidArgument, "text is empty").WithDetails(&errdetails.BadRequest{})
+		if err != nil {
+			return nil, err
+		}
+		return nil, s.Err()
 	}
 	return &peerpb.Result{Text: "said " + o.Text, Payload: o.Payload}, nil
 }
@@ -59,7 +65,7 @@ func TestMigration(t *testing.T) {
 	go old.Serve(oldAt)
 	t.Cleanup(old.Stop)
 
-	srv := lupine.ServerConfig{ConvertError: fromGRPC}.NewServer()
+	srv := lupine.ServerConfig{ConvertError: grpccompat.FromStatus}.NewServer()
 	peerpblupine.RegisterPeer(srv, after{})
 	l := h2.Listen("127.0.0.1:0", h2.Config{})
 	if err := srv.Bind(t.Context(), l); err != nil {
@@ -77,7 +83,7 @@ func TestMigration(t *testing.T) {
 				return plain(t, addr).client.Say(ctx, o)
 			},
 			"new client with old errors": func(ctx context.Context, o *peerpb.Order) (*peerpb.Result, error) {
-				return dialLupine(t, h2.To(addr), lupine.DialConfig{ConvertError: toGRPC}).client.Say(ctx, o)
+				return dialLupine(t, h2.To(addr), lupine.DialConfig{ConvertError: grpccompat.ToStatus}).client.Say(ctx, o)
 			},
 		} {
 			t.Run(client+" to "+server, func(t *testing.T) {
@@ -88,24 +94,13 @@ func TestMigration(t *testing.T) {
 				_, err = say(limited(t), &peerpb.Order{})
 				if client == "new client" {
 					var e *lupine.Error
-					if !errors.As(err, &e) || e.Code != lupine.InvalidArgument || e.Message != "text is empty" {
+					if !errors.As(err, &e) || e.Code != lupine.InvalidArgument || e.Message != "text is empty" || len(e.Details) != 1 || e.Details[0].Type != "google.rpc.BadRequest" {
 						t.Errorf("error %v", err)
 					}
-				} else if s, ok := grpcstatus.FromError(err); !ok || s.Code() != codes.InvalidArgument || s.Message() != "text is empty" {
+				} else if s, ok := grpcstatus.FromError(err); !ok || s.Code() != codes.InvalidArgument || s.Message() != "text is empty" || len(s.Details()) != 1 {
 					t.Errorf("error %v", err)
 				}
 			})
 		}
 	}
 }
-
-// fromGRPC lets a Lupine server understand the status errors of grpc-go.
-func fromGRPC(err error) error {
-	if e := grpcError(err); e != nil {
-		return e
-	}
-	return err
-}
-
-// toGRPC makes Lupine's errors into grpc-go's.
-func toGRPC(e *lupine.Error) error { return grpcstatus.Error(codes.Code(e.Code), e.Message) }

@@ -10,9 +10,9 @@
 package peerpb
 
 import (
-	any1 "github.com/golang/protobuf/ptypes/any"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	anypb "google.golang.org/protobuf/types/known/anypb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -131,7 +131,7 @@ type Failure struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          int32                  `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	Details       []*any1.Any            `protobuf:"bytes,3,rep,name=details,proto3" json:"details,omitempty"`
+	Details       []*anypb.Any           `protobuf:"bytes,3,rep,name=details,proto3" json:"details,omitempty"`
 	After         uint32                 `protobuf:"varint,4,opt,name=after,proto3" json:"after,omitempty"` // replies sent before it
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -181,7 +181,7 @@ func (x *Failure) GetMessage() string {
 	return ""
 }
 
-func (x *Failure) GetDetails() []*any1.Any {
+func (x *Failure) GetDetails() []*anypb.Any {
 	if x != nil {
 		return x.Details
 	}
@@ -375,7 +375,7 @@ type Status struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          int32                  `protobuf:"varint,1,opt,name=code,proto3" json:"code,omitempty"`
 	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
-	Details       []*any1.Any            `protobuf:"bytes,3,rep,name=details,proto3" json:"details,omitempty"`
+	Details       []*anypb.Any           `protobuf:"bytes,3,rep,name=details,proto3" json:"details,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -424,7 +424,7 @@ func (x *Status) GetMessage() string {
 	return ""
 }
 
-func (x *Status) GetDetails() []*any1.Any {
+func (x *Status) GetDetails() []*anypb.Any {
 	if x != nil {
 		return x.Details
 	}
@@ -488,13 +488,13 @@ func file_peerpb_peer_proto_rawDescGZIP() []byte {
 
 var file_peerpb_peer_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_peerpb_peer_proto_goTypes = []any{
-	(*Order)(nil),    // 0: lupine.interop.v1.Order
-	(*Failure)(nil),  // 1: lupine.interop.v1.Failure
-	(*Result)(nil),   // 2: lupine.interop.v1.Result
-	(*Watched)(nil),  // 3: lupine.interop.v1.Watched
-	(*Fate)(nil),     // 4: lupine.interop.v1.Fate
-	(*Status)(nil),   // 5: lupine.interop.v1.Status
-	(*any1.Any)(nil), // 6: google.protobuf.Any
+	(*Order)(nil),     // 0: lupine.interop.v1.Order
+	(*Failure)(nil),   // 1: lupine.interop.v1.Failure
+	(*Result)(nil),    // 2: lupine.interop.v1.Result
+	(*Watched)(nil),   // 3: lupine.interop.v1.Watched
+	(*Fate)(nil),      // 4: lupine.interop.v1.Fate
+	(*Status)(nil),    // 5: lupine.interop.v1.Status
+	(*anypb.Any)(nil), // 6: google.protobuf.Any
 }
 var file_peerpb_peer_proto_depIdxs = []int32{
 	1, // 0: lupine.interop.v1.Order.fail:type_name -> lupine.interop.v1.Failure

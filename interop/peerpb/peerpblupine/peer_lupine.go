@@ -11,7 +11,7 @@ import (
 	"github.com/lupine-rpc/lupine/interop/peerpb"
 )
 
-// This file needs a runtime at least as new as its generator.
+// The stubs need a runtime at least as new as their generator.
 const _ = lupine.GeneratedVersion1
 
 var peerService = lupine.Service{
