@@ -159,6 +159,21 @@ func TestWriteErrors(t *testing.T) {
 	}
 }
 
+func TestBesideGRPC(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "a.proto", head+"message M {}\nservice S { rpc C(M) returns (M); }\n")
+	write(t, dir, "a_grpc.pb.go", "package x\n")
+	for suffix, want := range map[string]int{"": 1, "lupine": 0} {
+		r, err := Compile(context.Background(), Config{Files: []string{filepath.Join(dir, "a.proto")}, Generator: Generator{StubSuffix: suffix}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Warnings) != want {
+			t.Errorf("suffix %q: warnings %v, want %d", suffix, r.Warnings, want)
+		}
+	}
+}
+
 // TestBuiltins holds the text of built-in files against the descriptors that
 // their Go packages carry.
 func TestBuiltins(t *testing.T) {

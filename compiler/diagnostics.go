@@ -13,6 +13,9 @@ import (
 // MaxErrors is how many diagnostics one run prints; the rest are counted.
 const MaxErrors = 50
 
+// maxCollected is how many diagnostics of the front end are looked at.
+const maxCollected = 1000
+
 // maxShown is how many terminal columns of a source line are printed.
 const maxShown = 120
 
@@ -100,7 +103,11 @@ func (e Errors) Error() string {
 	var b strings.Builder
 	for i, d := range e {
 		if i == MaxErrors {
-			fmt.Fprintf(&b, "and %d more errors\n", len(e)-MaxErrors)
+			atLeast := ""
+			if len(e) >= maxCollected {
+				atLeast = "at least "
+			}
+			fmt.Fprintf(&b, "and %s%d more errors\n", atLeast, len(e)-MaxErrors)
 			break
 		}
 		b.WriteString(d.String())
@@ -198,15 +205,16 @@ func checkText(src Source) (Diagnostic, bool) {
 		return at(src, i, i+1, "file holds a NUL byte: it is not text"), false
 	}
 	if i := tooDeep(src.Text); i >= 0 {
-		return at(src, i, i+1, fmt.Sprintf("brackets nest deeper than %d levels", MaxNesting)), false
+		return at(src, i, i+1, fmt.Sprintf("brackets, or one word repeated, nest deeper than %d levels", MaxNesting)), false
 	}
 	return Diagnostic{}, true
 }
 
-// tooDeep returns where brackets nest deeper than MaxNesting, or -1. It knows
-// just enough of the language to skip comments and strings.
+// tooDeep returns where brackets nest deeper than MaxNesting, or -1. A word that
+// is repeated counts as nesting: the parser nests "repeated repeated int32". It
+// knows just enough of the language to skip comments and strings.
 func tooDeep(text string) int {
-	depth := 0
+	depth, repeats, last := 0, 0, ""
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; c {
 		case '{', '[', '(', '<':
@@ -238,7 +246,27 @@ func tooDeep(text string) int {
 				return -1
 			}
 			i += end
+		case ' ', '\t', '\r', '\n':
+		default:
+			word := wordAt(text[i:])
+			if word != last || word == "" {
+				repeats, last = 0, word
+			}
+			if repeats++; repeats > MaxNesting {
+				return i
+			}
+			i += max(len(word)-1, 0)
 		}
 	}
 	return -1
+}
+
+// wordAt is the identifier that text begins with, or empty.
+func wordAt(text string) string {
+	for i, c := range []byte(text) {
+		if c != '_' && (c < '0' || c > '9') && (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return text[:i]
+		}
+	}
+	return text
 }

@@ -8,6 +8,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 const head = "syntax = \"proto3\";\noption go_package = \"example.com/x\";\n"
@@ -63,7 +64,9 @@ var bad = []struct {
 	{"binary", Sources{"a.proto": "syntax\x00\x01"},
 		"a.proto:1:7: error: file holds a NUL byte: it is not text\n"},
 	{"nested too deeply", Sources{"a.proto": head + "option x = " + strings.Repeat("[", 300) + ";"},
-		"a.proto:3:268: error: brackets nest deeper than 256 levels\n"},
+		"a.proto:3:268: error: brackets, or one word repeated, nest deeper than 256 levels\n"},
+	{"one word, again and again", Sources{"a.proto": head + strings.Repeat("repeated ", 300)},
+		"a.proto:3:2305: error: brackets, or one word repeated, nest deeper than 256 levels\n"},
 	{"unknown type", Sources{"a.proto": head + "service S {\n  rpc M(No) returns (No);\n}\n"},
 		"a.proto:4:9: error: cannot find `No` in this scope\n"},
 	{"unknown option", Sources{"a.proto": head + "option no_such = 1;\n"},
@@ -184,6 +187,14 @@ func TestCancelled(t *testing.T) {
 	_, err := Compile(ctx, Config{Files: []string{"a.proto"}, Resolver: Sources{"a.proto": head}})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want context.Canceled", err)
+	}
+	// One that takes the parser a second or more.
+	ctx, cancel = context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	began := time.Now()
+	_, err = Link(ctx, Config{Files: []string{"a.proto"}, Resolver: Sources{"a.proto": "package a" + strings.Repeat(".a", 15000) + ";"}})
+	if !errors.Is(err, context.DeadlineExceeded) || time.Since(began) > 10*time.Second {
+		t.Errorf("got %v after %v, want context.DeadlineExceeded", err, time.Since(began))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/bufbuild/protocompile/experimental/fdp"
@@ -42,7 +43,7 @@ type Linked struct {
 
 // Link reads cfg.Files and everything they import, and checks and links them.
 // It generates nothing and writes nothing. Whatever is wrong with a source
-// comes back as Errors.
+// comes back as Errors. When ctx ends, its error is returned at once.
 func Link(ctx context.Context, cfg Config) (*Linked, error) {
 	if len(cfg.Files) == 0 {
 		return nil, errors.New("no .proto files given")
@@ -62,7 +63,7 @@ func Link(ctx context.Context, cfg Config) (*Linked, error) {
 	if errs = append(errs, src.faults...); len(errs) > 0 {
 		return nil, errs.sorted()
 	}
-	set, rep, err := runFrontEnd(ctx, src, names)
+	set, rep, err := startFrontEnd(ctx, src, names)
 	if err != nil {
 		return nil, frontEndFailed(ctx, src, names, err)
 	}
@@ -86,6 +87,28 @@ func Link(ctx context.Context, cfg Config) (*Linked, error) {
 	return l, nil
 }
 
+// startFrontEnd runs the front end and returns when ctx ends, whatever the front
+// end does: it looks at ctx only between steps, and some nonsense takes it long.
+// A step that was left behind ends by itself.
+func startFrontEnd(ctx context.Context, src *sources, names []string) (*descriptorpb.FileDescriptorSet, *report.Report, error) {
+	type result struct {
+		set *descriptorpb.FileDescriptorSet
+		rep *report.Report
+		err error
+	}
+	done := make(chan result, 1)
+	go func() {
+		set, rep, err := runFrontEnd(ctx, src, names)
+		done <- result{set, rep, err}
+	}()
+	select {
+	case r := <-done:
+		return r.set, r.rep, r.err
+	case <-ctx.Done():
+		return nil, nil, ctx.Err()
+	}
+}
+
 // runFrontEnd parses, lowers and links. A panic of the front end is an error.
 func runFrontEnd(ctx context.Context, src *sources, names []string) (set *descriptorpb.FileDescriptorSet, rep *report.Report, err error) {
 	defer func() {
@@ -93,22 +116,29 @@ func runFrontEnd(ctx context.Context, src *sources, names []string) (set *descri
 			set, rep, err = nil, nil, fmt.Errorf("front end panicked: %v", p)
 		}
 	}()
-	var options fdp.Options
-	query := queries.FDS{
-		Opener:    src,
-		Session:   new(ir.Session),
-		Workspace: source.NewWorkspace(names...),
-		Options:   *options.Apply(fdp.IncludeSourceCodeInfo(true)),
-	}
-	results, rep, err := incremental.Run(ctx, incremental.New(), query)
+	run, session, workspace := incremental.New(), new(ir.Session), source.NewWorkspace(names...)
+	linked, rep, err := incremental.Run(ctx, run, queries.Link{Opener: src, Session: session, Workspace: workspace})
 	if err != nil {
 		return nil, nil, err
 	}
-	if fatal := results[0].Fatal; fatal != nil && len(rep.Diagnostics) == 0 {
+	if fatal := linked[0].Fatal; fatal != nil && len(rep.Diagnostics) == 0 {
 		return nil, nil, fatal
 	}
-	return results[0].Value, rep, nil
+	if slices.ContainsFunc(rep.Diagnostics, isError) {
+		return nil, rep, nil
+	}
+	var options fdp.Options
+	sets, _, err := incremental.Run(ctx, run, queries.FDS{
+		Opener: src, Session: session, Workspace: workspace,
+		Options: *options.Apply(fdp.IncludeSourceCodeInfo(true)),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return sets[0].Value, rep, sets[0].Fatal
 }
+
+func isError(d report.Diagnostic) bool { return d.Level() == report.Error || d.Level() == report.ICE }
 
 // frontEndFailed makes an error with a position of one that has none.
 func frontEndFailed(ctx context.Context, src *sources, names []string, err error) error {
@@ -127,11 +157,16 @@ func frontEndFailed(ctx context.Context, src *sources, names []string, err error
 // warnings worth showing are kept in l.
 func (l *Linked) collect(rep *report.Report) Errors {
 	var errs Errors
+	if len(rep.Diagnostics) > maxCollected {
+		// Positions cost time; nobody reads so many. Errors stand before warnings
+		// of the same file only by chance, so the errors are picked first.
+		rep.Diagnostics = slices.DeleteFunc(rep.Diagnostics, func(d report.Diagnostic) bool { return !isError(d) })
+		rep.Diagnostics = rep.Diagnostics[:min(len(rep.Diagnostics), maxCollected)]
+	}
 	related := l.relatedPlaces(rep)
 	for i := range rep.Diagnostics {
 		d := &rep.Diagnostics[i]
-		isError := d.Level() == report.Error || d.Level() == report.ICE
-		if !isError && !d.Is(rtags.UnusedImport) {
+		if !isError(*d) && !d.Is(rtags.UnusedImport) {
 			continue // style; not ours to judge
 		}
 		out := l.place(d)
@@ -147,7 +182,7 @@ func (l *Linked) collect(rep *report.Report) Errors {
 		}
 		out.Message, out.Notes = l.wording(d, notes)
 		switch {
-		case isError:
+		case isError(*d):
 			errs = append(errs, out)
 		case l.isInput(out.File):
 			out.Warning = true

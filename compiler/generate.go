@@ -2,6 +2,7 @@ package compiler
 
 import (
 	"fmt"
+	"os"
 	"path"
 	"path/filepath"
 	"strings"
@@ -34,7 +35,29 @@ func generate(l *Linked, cfg Config) ([]Output, error) {
 	if err := cfg.Generator.run(plugin); err != nil {
 		return nil, Errors{l.atFirst("cannot generate Go: " + err.Error())}
 	}
+	l.warnOfGRPC(plugin, cfg)
 	return l.outputs(plugin, cfg)
+}
+
+// warnOfGRPC warns of protoc-gen-go-grpc's stubs in the folder that ours go to:
+// their names are the same.
+func (l *Linked) warnOfGRPC(plugin *protogen.Plugin, cfg Config) {
+	if cfg.NoStubs || cfg.StubSuffix != "" {
+		return
+	}
+	for _, f := range plugin.Files {
+		dir, ok := l.outputDir(f.Desc.Path(), cfg.OutDir)
+		if !f.Generate || len(f.Services) == 0 || !ok {
+			continue
+		}
+		theirs := filepath.Join(dir, path.Base(f.GeneratedFilenamePrefix)+"_grpc.pb.go")
+		if _, err := os.Stat(theirs); err == nil {
+			d := l.atPath(f.Proto, f.Services[0].Location.Path, theirs+" declares the same names in the same package",
+				"put Lupine's stubs into a package of their own (--stub-suffix lupine), or delete that file")
+			d.Warning = true
+			l.Warnings = append(l.Warnings, d)
+		}
+	}
 }
 
 // plugin builds protogen's model of the files.

@@ -422,23 +422,23 @@ func (x *Everything) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0xb8:
 			i = protobuf.ReadOptVarint(&x.OEnum, b, i)
 		case 0xf0:
-			i = protobuf.ReadVarints(&x.RInt32, b, i)
+			i = protobuf.ReadVarints(&x.RInt32, b, i, 0xf0)
 		case 0xf2:
 			i = protobuf.ReadPackedVarint(&x.RInt32, b, i)
 		case 0xf8:
-			i = protobuf.ReadSints(&x.RSint64, b, i)
+			i = protobuf.ReadSints(&x.RSint64, b, i, 0xf8)
 		case 0xfa:
 			i = protobuf.ReadPackedSint(&x.RSint64, b, i)
 		case 0x105:
-			i = protobuf.ReadFixed32s(&x.RFixed32, b, i)
+			i = protobuf.ReadFixed32s(&x.RFixed32, b, i, 0x105)
 		case 0x102:
 			i = protobuf.ReadPackedFixed32(&x.RFixed32, b, i)
 		case 0x109:
-			i = protobuf.ReadFixed64s(&x.RDouble, b, i)
+			i = protobuf.ReadFixed64s(&x.RDouble, b, i, 0x109)
 		case 0x10a:
 			i = protobuf.ReadPackedFixed64(&x.RDouble, b, i)
 		case 0x110:
-			i = protobuf.ReadBools(&x.RBool, b, i)
+			i = protobuf.ReadBools(&x.RBool, b, i, 0x110)
 		case 0x112:
 			i = protobuf.ReadPackedBool(&x.RBool, b, i)
 		case 0x11a:
@@ -446,13 +446,13 @@ func (x *Everything) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x122:
 			i = d.ReadByteses(&x.RBytes, b, i, 0x122)
 		case 0x128:
-			i = protobuf.ReadVarints(&x.REnum, b, i)
+			i = protobuf.ReadVarints(&x.REnum, b, i, 0x128)
 		case 0x12a:
 			i = protobuf.ReadPackedVarint(&x.REnum, b, i)
 		case 0x132:
 			i = protobuf.ReadMessages(d, 1, &x.RMessage, b, i, 0x132)
 		case 0x138:
-			i = protobuf.ReadVarints(&x.RUnpacked, b, i)
+			i = protobuf.ReadVarints(&x.RUnpacked, b, i, 0x138)
 		case 0x13a:
 			i = protobuf.ReadPackedVarint(&x.RUnpacked, b, i)
 		case 0x142:

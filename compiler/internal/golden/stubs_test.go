@@ -194,13 +194,17 @@ func TestClashes(t *testing.T) {
 	}
 }
 
-type echo struct{ subpackagelupine.UnimplementedEchoServer }
+type echo struct {
+	subpackagelupine.UnimplementedEchoServer
+}
 
 func (echo) Say(_ context.Context, req *subpackage.Ask) (*subpackage.EchoClient, error) {
 	return &subpackage.EchoClient{S: req.S}, nil
 }
 
-type plains struct{ plainstub.UnimplementedPlainsServer }
+type plains struct {
+	plainstub.UnimplementedPlainsServer
+}
 
 func (plains) Say(_ context.Context, req *plain.Plain) (*plain.Plain, error) { return req, nil }
 
@@ -226,13 +230,17 @@ func (mixed) Swap(_ context.Context, req *edition2023.Open) (*edition2023.Hidden
 	return edition2023.Hidden_builder{Name: proto.String(req.GetExplicit()), Maybe: req}.Build(), nil
 }
 
-type orders struct{ proto2.UnimplementedOrdersServer }
+type orders struct {
+	proto2.UnimplementedOrdersServer
+}
 
 func (orders) Place(_ context.Context, req *proto2.Order) (*proto2.Stamp, error) {
 	return proto.GetExtension(req, proto2.E_Stamp_Stamp).(*proto2.Stamp), nil
 }
 
-type sensors struct{ edition2024.UnimplementedSensorsServer }
+type sensors struct {
+	edition2024.UnimplementedSensorsServer
+}
 
 func (sensors) Latest(_ context.Context, req *edition2024.Reading) (*edition2024.Reading, error) {
 	return edition2024.Reading_builder{Before: []*edition2024.Reading{req}, Quality: edition2024.Quality_GOOD.Enum()}.Build(), nil

@@ -122,11 +122,11 @@ func (x *Open) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x1a:
 			i = d.ReadOptString(&x.Required, b, i)
 		case 0x20:
-			i = protobuf.ReadVarints(&x.Packed, b, i)
+			i = protobuf.ReadVarints(&x.Packed, b, i, 0x20)
 		case 0x22:
 			i = protobuf.ReadPackedVarint(&x.Packed, b, i)
 		case 0x28:
-			i = protobuf.ReadVarints(&x.Expanded, b, i)
+			i = protobuf.ReadVarints(&x.Expanded, b, i, 0x28)
 		case 0x2a:
 			i = protobuf.ReadPackedVarint(&x.Expanded, b, i)
 		case 0x33:

@@ -147,7 +147,7 @@ func (x *Order) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x33:
 			i = d.Group(protobuf.Make(d, 1, &x.Sender), b, i, 0x34)
 		case 0x38:
-			i = protobuf.ReadSints(&x.Marks, b, i)
+			i = protobuf.ReadSints(&x.Marks, b, i, 0x38)
 		case 0x3a:
 			i = protobuf.ReadPackedSint(&x.Marks, b, i)
 		case 0x42:

@@ -166,11 +166,11 @@ func (x *Book) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x10:
 			i = protobuf.ReadOptVarint(&x.Pages, b, i)
 		case 0x1d:
-			i = protobuf.ReadFixed32s(&x.Ratings, b, i)
+			i = protobuf.ReadFixed32s(&x.Ratings, b, i, 0x1d)
 		case 0x1a:
 			i = protobuf.ReadPackedFixed32(&x.Ratings, b, i)
 		case 0x20:
-			i = protobuf.ReadVarints(&x.Kinds, b, i)
+			i = protobuf.ReadVarints(&x.Kinds, b, i, 0x20)
 		case 0x22:
 			i = protobuf.ReadPackedVarint(&x.Kinds, b, i)
 		case 0x2a:
