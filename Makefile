@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 
 help: ## say what there is
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 demo: ## compile, serve and call the example over every wire
 	go run ./cmd/lupine demo
@@ -20,10 +20,16 @@ lint: ## vet and staticcheck
 	go vet work
 	for dir in $$(go list -m -f '{{.Dir}}'); do (cd $$dir && GOWORK=off go tool -modfile=$(CURDIR)/tools/go.mod staticcheck ./...) || exit 1; done
 
+bench: ## measure beside the peers and the floor, about ten minutes; BENCH=--quick for one
+	go run ./bench $(BENCH)
+
+bench-codec: ## measure the codec beside the others
+	go run ./bench codec $(BENCH)
+
 fuzz: ## every fuzz target for a minute each
 	.ci/fuzz 60s
 
 ci: ## what CI runs; installs Debian packages
 	.ci/run
 
-.PHONY: help demo test race generate lint fuzz ci
+.PHONY: help demo test race generate lint bench bench-codec fuzz ci
