@@ -63,11 +63,11 @@ func moveLength(b []byte, p, room int) []byte {
 	n := len(b) - p
 	size := SizeVarint(uint64(n))
 	at := p - room
-	if size > room {
-		b = slices.Grow(b, size-room)
+	if size != room {
+		b = slices.Grow(b, max(0, size-room))
+		b = b[:at+size+n]
+		copy(b[at+size:], b[p:p+n])
 	}
-	b = b[:at+size+n]
-	copy(b[at+size:], b[p:p+n])
 	putVarint(b[at:at+size], uint64(n))
 	return b
 }
@@ -283,24 +283,23 @@ func OptRawString(b []byte, tag uint64, p *string) []byte {
 
 // AppendString appends a string field and checks that it is UTF-8.
 func (e *Encoder) AppendString(b []byte, tag uint64, s string) []byte {
-	n := len(s)
-	if tag < 1<<7 && n < 1<<7 {
-		b = append(b, byte(tag), byte(n))
-	} else {
-		b = appendTagVarint(b, tag, uint64(n))
-	}
-	if n <= 16 && cap(b)-len(b) >= 16 {
-		at := len(b)
-		b = b[:at+n]
-		if copyASCII(b[at:at+16:at+16], s) {
-			return b
+	at := len(b)
+	if len(s) <= maxShort && cap(b)-at >= maxShort+2 && tag < 1<<7 {
+		b = b[: at+2+maxShort : cap(b)]
+		b[at], b[at+1] = byte(tag), byte(len(s))
+		if copyASCII((*[maxShort]byte)(b[at+2:]), s) {
+			return b[:at+2+len(s)]
 		}
-		b = b[:at]
 	}
+	return e.appendString(b[:at], tag, s)
+}
+
+// appendString is AppendString for long strings and those beyond ASCII.
+func (e *Encoder) appendString(b []byte, tag uint64, s string) []byte {
 	if !utf8.ValidString(s) {
 		e.badString()
 	}
-	return append(b, s...)
+	return append(appendTagVarint(b, tag, uint64(len(s))), s...)
 }
 
 // PutString is AppendString unless s is empty.
@@ -325,5 +324,13 @@ func (e *Encoder) badString() {
 	}
 }
 
-// AppendTag appends a field's tag, such as the begin or end of a group.
-func AppendTag(b []byte, tag uint64) []byte { return appendVarint(b, tag) }
+// Large appends a message field that is likely to be not much longer than n
+// bytes: its length goes where it belongs at once, so that the message need not
+// be moved.
+func (e *Encoder) Large(b []byte, tag uint64, m Message, n int) []byte {
+	b = appendVarint(b, tag)
+	room := SizeVarint(uint64(n) + uint64(n)>>10 + 8)
+	b = append(b, "0123456789"[:room]...) // to be overwritten
+	p := len(b)
+	return moveLength(m.LupineAppend(e, b), p, room)
+}

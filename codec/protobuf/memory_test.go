@@ -120,7 +120,13 @@ func TestRegions(t *testing.T) {
 	sameDecode(t, m.ProtoReflect().Type(), sameEncode(t, m), 0)
 }
 
+// racing is whether the race detector is on.
+var racing bool
+
 func TestAllocations(t *testing.T) {
+	if racing {
+		t.Skip("the race detector allocates too")
+	}
 	c := protobuf.Codec{}
 	strs := &bench.Strings{}
 	for range 100 {

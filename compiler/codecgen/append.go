@@ -126,6 +126,8 @@ func (m *message) appendMessage(f *protogen.Field, v string) {
 	case group:
 		begin, end := tagBytes(tag), tagBytes(tag+1)
 		m.P("b = append(", v, ".", appendMethod, "(e, append(b, ", begin, ")), ", end, ")")
+	case payload(f.Message) != "":
+		m.P("b = e.Large(b, ", hex(tag), ", ", v, ", len(", v, ".", payload(f.Message), "()))")
 	case isLong(f.Message):
 		m.P("b = ", m.rt("End2"), "(", v, ".", appendMethod, "(e, append(b, ", tagBytes(tag), ", 0, 0)), len(b)+", tagLen(tag)+2, ")")
 	default:
@@ -148,6 +150,22 @@ func tagLen(tag uint64) int {
 		n++
 	}
 	return n
+}
+
+// payload returns the getter of the bytes field that a message is there to
+// carry, or "": its only one, among few other fields.
+func payload(m *protogen.Message) string {
+	getter := ""
+	for _, f := range m.Fields {
+		if f.Desc.Kind() != protoreflect.BytesKind {
+			continue
+		}
+		if getter != "" || f.Desc.IsList() || inOneof(f) || len(m.Fields) > 8 {
+			return ""
+		}
+		getter, _ = f.MethodName("Get")
+	}
+	return getter
 }
 
 // isLong guesses whether a message is likely to need a length of two bytes.

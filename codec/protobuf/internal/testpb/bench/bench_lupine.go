@@ -258,7 +258,7 @@ func (x *Blob) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.PutVarint(b, 0x08, uint64(x.Status))
 	if x.Payload != nil {
-		b = protobuf.End(x.Payload.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		b = e.Large(b, 0x12, x.Payload, len(x.Payload.GetBody()))
 	}
 	return append(b, x.unknownFields...)
 }

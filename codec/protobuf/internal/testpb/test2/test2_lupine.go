@@ -340,10 +340,10 @@ func (x *Strict) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptBytes(b, 0x1a, x.Data)
 	b = protobuf.OptVarint(b, 0x20, x.Color)
 	if x.Child != nil {
-		b = protobuf.End2(x.Child.LupineAppend(e, append(b, 0x2a, 0, 0)), len(b)+3)
+		b = e.Large(b, 0x2a, x.Child, len(x.Child.GetData()))
 	}
 	for _, v := range x.Children {
-		b = protobuf.End2(v.LupineAppend(e, append(b, 0x32, 0, 0)), len(b)+3)
+		b = e.Large(b, 0x32, v, len(v.GetData()))
 	}
 	e.Leave()
 	return append(b, x.unknownFields...)
@@ -385,10 +385,10 @@ func (x *Holder) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Strict != nil {
-		b = protobuf.End2(x.Strict.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
+		b = e.Large(b, 0x0a, x.Strict, len(x.Strict.GetData()))
 	}
 	for _, v := range x.Stricts {
-		b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+		b = e.Large(b, 0x12, v, len(v.GetData()))
 	}
 	b = protobuf.AppendMap(e, b, 0x1a, x.ByNumber, protobuf.VarintKind[int32](), protobuf.MessageKind[Strict]())
 	if x.Foreign != nil {
@@ -403,7 +403,7 @@ func (x *Holder) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	switch w := x.One.(type) {
 	case *Holder_Either:
 		if w != nil {
-			b = protobuf.End2(w.Either.LupineAppend(e, append(b, 0x22, 0, 0)), len(b)+3)
+			b = e.Large(b, 0x22, w.Either, len(w.Either.GetData()))
 		}
 	case *Holder_Or:
 		if w != nil {
