@@ -218,7 +218,8 @@ func (s *Server) Serve(ctx context.Context, listeners ...Listener) error {
 	}
 	s.serving = true
 	s.mu.Unlock()
-	s.base.Store(&ctx)
+	base := context.WithoutCancel(ctx) // handlers get its values; they end by draining
+	s.base.Store(&base)
 	if err := s.Bind(ctx, listeners...); err == errDrained {
 		return nil
 	} else if err != nil {

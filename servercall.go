@@ -11,9 +11,9 @@ import (
 // embed it in a larger object of its own, and never reuses it: a handler's
 // context may outlive the call.
 //
-// As a context it costs nothing until it is asked: Done makes its channel, and
-// the deadline's timer, on the first call; context.WithCancel below it starts
-// no goroutine.
+// As a context it costs nothing until it is asked: its channel and the deadline's
+// timer are made by the first Done, and contexts derived from it start no
+// goroutine.
 type ServerCall struct {
 	// Header is the request metadata. It must not be changed.
 	Header Metadata
@@ -34,14 +34,11 @@ type ServerCall struct {
 	header     Metadata
 	trailer    Metadata
 	headerSent bool
-	done       chan struct{}
-	err        error // why the context ended; nil while it has not
-	cause      error
-	timer      *time.Timer
-	after      map[*afterFunc]struct{}
+	err        error           // why the context ended, where Cancel said so
+	cause      error           // with err
+	inner      context.Context // see real; nil until it is needed
+	stop       context.CancelCauseFunc
 }
-
-type afterFunc struct{ f func() }
 
 type serverCallKey struct{}
 
@@ -139,8 +136,9 @@ func (c *ServerCall) PeerConn() (*Conn, error) {
 }
 
 // Cancel ends the context with err, which is context.Canceled or
-// context.DeadlineExceeded, because of cause. It is for wires; only the first
-// call counts. It runs no code of the handler on this goroutine.
+// context.DeadlineExceeded, because of cause, which context.Cause returns. It is
+// for wires; only the first call counts. It runs no code of the handler on this
+// goroutine.
 func (c *ServerCall) Cancel(err, cause error) {
 	c.mu.Lock()
 	if c.err != nil {
@@ -148,60 +146,69 @@ func (c *ServerCall) Cancel(err, cause error) {
 		return
 	}
 	c.err, c.cause = err, cause
-	if c.done == nil {
-		c.done = closedChan
-	} else {
-		close(c.done)
-	}
-	if c.timer != nil {
-		c.timer.Stop()
-	}
-	after := c.after
-	c.after = nil
+	stop := c.stop
 	c.mu.Unlock()
-	for a := range after {
-		go a.f()
+	if stop != nil && !c.expired(err) {
+		stop(cause)
 	}
 }
 
-var closedChan = func() chan struct{} { c := make(chan struct{}); close(c); return c }()
+// expired reports whether the real context ends by its own timer, now: then those
+// derived from it see DeadlineExceeded too.
+func (c *ServerCall) expired(err error) bool {
+	return err == context.DeadlineExceeded && !c.deadline.IsZero() && !time.Now().Before(c.deadline)
+}
+
+// real returns a context of the standard library's own kind, made when somebody
+// first waits for the call's end or derives a context from it. Package context
+// knows its own kind behind any number of WithValue, and starts no goroutine for
+// what is derived from it; for a foreign one it would.
+func (c *ServerCall) real() context.Context {
+	c.mu.Lock()
+	if c.inner == nil {
+		base := context.Background()
+		if p := c.route.server.base.Load(); p != nil {
+			base = *p
+		}
+		c.inner, c.stop = context.WithCancelCause(base)
+		if !c.deadline.IsZero() {
+			stop, cancel := c.stop, context.CancelFunc(nil)
+			c.inner, cancel = context.WithDeadline(c.inner, c.deadline)
+			c.stop = func(cause error) {
+				stop(cause)
+				cancel()
+			}
+		}
+	}
+	inner, stop, err, cause := c.inner, c.stop, c.err, c.cause
+	c.mu.Unlock()
+	if err != nil && !c.expired(err) {
+		stop(cause)
+	}
+	return inner
+}
 
 // Deadline returns when the caller stops waiting.
 func (c *ServerCall) Deadline() (time.Time, bool) { return c.deadline, !c.deadline.IsZero() }
 
 // Done returns a channel that is closed when the caller has gone, the deadline
 // has passed or the handler has returned.
-func (c *ServerCall) Done() <-chan struct{} {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.arm()
-	if c.done == nil {
-		c.done = make(chan struct{})
-	}
-	return c.done
-}
-
-// arm starts the deadline's timer, the first time that anybody could notice it.
-func (c *ServerCall) arm() {
-	if c.err != nil || c.timer != nil || c.deadline.IsZero() {
-		return
-	}
-	c.timer = time.AfterFunc(time.Until(c.deadline), func() {
-		c.Cancel(context.DeadlineExceeded, context.DeadlineExceeded)
-	})
-}
+func (c *ServerCall) Done() <-chan struct{} { return c.real().Done() }
 
 // Err returns why the context ended, or nil.
 func (c *ServerCall) Err() error {
 	c.mu.Lock()
-	err, late := c.err, c.err == nil && !c.deadline.IsZero() && c.timer == nil
-	c.mu.Unlock()
-	// Without a timer nobody is waiting, so the clock is read only when asked.
-	if late && !time.Now().Before(c.deadline) {
-		c.Cancel(context.DeadlineExceeded, context.DeadlineExceeded)
-		return c.Err()
+	defer c.mu.Unlock()
+	switch {
+	case c.err != nil:
+		return c.err
+	case c.inner != nil:
+		return c.inner.Err()
+	case !c.deadline.IsZero() && !time.Now().Before(c.deadline):
+		// Nobody waits, so there is no timer, and the clock is read only when asked.
+		c.err, c.cause = context.DeadlineExceeded, context.DeadlineExceeded
 	}
-	return err
+	return c.err
 }
 
 // Value returns the ServerCall itself for the key of [ServerCallFrom], and what
@@ -210,37 +217,21 @@ func (c *ServerCall) Value(key any) any {
 	if key == (serverCallKey{}) {
 		return c
 	}
+	c.mu.Lock()
+	inner := c.inner
+	c.mu.Unlock()
+	if inner != nil {
+		return inner.Value(key)
+	}
 	if base := c.route.server.base.Load(); base != nil {
 		return (*base).Value(key)
 	}
 	return nil
 }
 
-// AfterFunc runs f in its own goroutine once the context has ended. Package
-// context looks for this method and, finding it, starts no goroutine of its own
-// for each child.
-func (c *ServerCall) AfterFunc(f func()) (stop func() bool) {
-	a := &afterFunc{f}
-	c.mu.Lock()
-	if c.err != nil {
-		c.mu.Unlock()
-		go f()
-		return func() bool { return false }
-	}
-	c.arm()
-	if c.after == nil {
-		c.after = make(map[*afterFunc]struct{})
-	}
-	c.after[a] = struct{}{}
-	c.mu.Unlock()
-	return func() bool {
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		_, waiting := c.after[a]
-		delete(c.after, a)
-		return waiting
-	}
-}
+// AfterFunc runs f in its own goroutine once the context has ended, as
+// [context.AfterFunc] does.
+func (c *ServerCall) AfterFunc(f func()) (stop func() bool) { return context.AfterFunc(c.real(), f) }
 
 // Sent tells hooks that a reply message of so many encoded bytes was handed to
 // the transport. It is for wires.
