@@ -109,7 +109,10 @@ func LinkErrors(links []*Link) error {
 			errs = append(errs, err)
 		}
 	}
-	if len(errs) == 1 {
+	switch len(errs) {
+	case 0:
+		return errors.New("no endpoint takes it now")
+	case 1:
 		return errs[0]
 	}
 	var text []string
@@ -235,7 +238,7 @@ func (c *Conn) connected() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, l := range c.links {
-		if l.State() == Ready {
+		if l.State() == Ready && l.session() != nil {
 			return true
 		}
 	}
