@@ -52,6 +52,9 @@ func TestPlaces(t *testing.T) {
 		{"package that is there", map[string]string{"go.mod": "module example.com/go-m", "a.proto": plain, "x.go": "package mine\n", "b.pb.go": "package stale\n", "x_test.go": "package x_test\n"},
 			Config{Files: []string{"a.proto"}},
 			[]string{"a.pb.go", "a_lupine.go"}, "package mine\n"},
+		{"module of the source", map[string]string{"m/go.mod": "module example.com/m", "m/p/a.proto": plain},
+			Config{Files: []string{"m/p/a.proto"}, ImportPaths: []string{"m"}, OutDir: "gen", Generator: Generator{StubSuffix: "x"}},
+			[]string{"gen/p/a.pb.go", "gen/p/a_lupine.go"}, "package p\n"},
 		{"go_package that is a name", map[string]string{"go.mod": "module example.com/m", "a.proto": plain + "option go_package = \"./pb\";\n"},
 			Config{Files: []string{"a.proto"}},
 			[]string{"a.pb.go", "a_lupine.go"}, "package pb\n"},
@@ -88,12 +91,34 @@ func TestPlaces(t *testing.T) {
 	}
 }
 
+// TestNoModule compiles where no go.mod is: that works as long as no other
+// package has to import the result.
 func TestNoModule(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, "a.proto", "syntax = \"proto3\";\n")
-	_, err := Compile(context.Background(), Config{Files: []string{filepath.Join(dir, "a.proto")}})
-	if err == nil || !strings.Contains(err.Error(), "a.proto:1:1: error: file has no go_package option, and there is no go.mod in ") {
-		t.Errorf("got %v", err)
+	write(t, dir, "p-q/a.proto", "syntax = \"proto3\";\nimport \"p-q/b.proto\";\nmessage A { B b = 1; }\nservice S { rpc C(A) returns (B); }\n")
+	write(t, dir, "p-q/b.proto", "syntax = \"proto3\";\nmessage B {}\n")
+	write(t, dir, "r/c.proto", "syntax = \"proto3\";\nimport \"p-q/b.proto\";\nmessage C { B b = 1; }\n")
+	compile := func(suffix string, names ...string) (*Result, error) {
+		cfg := Config{ImportPaths: []string{dir}, Generator: Generator{StubSuffix: suffix}}
+		for _, name := range names {
+			cfg.Files = append(cfg.Files, filepath.Join(dir, name))
+		}
+		return Compile(context.Background(), cfg)
+	}
+	r, err := compile("", "p-q/a.proto", "p-q/b.proto")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range r.Outputs {
+		if !strings.Contains(string(o.Content), "\npackage p_q\n") || strings.Contains(string(o.Content), "nowhere") {
+			t.Errorf("%s:\n%.500s", o.Name, o.Content)
+		}
+	}
+	if _, err := compile("", "r/c.proto"); err == nil || !strings.Contains(err.Error(), "b.proto:1:1: error: file has no go_package option, and there is no go.mod in ") {
+		t.Errorf("import from another package: %v", err)
+	}
+	if _, err := compile("lupine", "p-q/a.proto"); err == nil || !strings.Contains(err.Error(), "a.proto:1:1: error: file has no go_package option, and there is no go.mod in ") {
+		t.Errorf("stubs elsewhere: %v", err)
 	}
 }
 

@@ -28,6 +28,7 @@ type Diagnostic struct {
 	Message string // one line, no full stop
 	Notes   []string
 
+	known  bool   // source is the line; false if there is no such file
 	source string // text of the line, without its end
 	width  int    // characters to underline
 }
@@ -41,8 +42,10 @@ func (d Diagnostic) String() string {
 		kind = "warning"
 	}
 	fmt.Fprintf(&b, "%s:%d:%d: %s: %s\n", d.File, d.Line, d.Column, kind, d.Message)
-	line, caret := excerpt(d.source, d.Column-1, d.width)
-	fmt.Fprintf(&b, "    %s\n    %s\n", line, caret)
+	if d.known {
+		line, caret := excerpt(d.source, d.Column-1, d.width)
+		fmt.Fprintf(&b, "    %s\n    %s\n", line, caret)
+	}
 	for _, n := range d.Notes {
 		fmt.Fprintf(&b, "    note: %s\n", strings.ReplaceAll(n, "\n", "\n          "))
 	}
@@ -126,7 +129,7 @@ func (e Errors) sorted() Errors {
 	})
 }
 
-// atStart is an error about a whole file.
+// atStart is an error about a file that cannot be read.
 func atStart(file, message string, notes ...string) Diagnostic {
 	return Diagnostic{File: file, Line: 1, Column: 1, Message: message, Notes: notes}
 }
@@ -149,6 +152,7 @@ func at(src Source, start, end int, message string, notes ...string) Diagnostic 
 		Column:  utf8.RuneCountInString(head[lineStart:]) + 1,
 		Message: message,
 		Notes:   notes,
+		known:   true,
 		source:  line,
 		width:   utf8.RuneCountInString(within),
 	}

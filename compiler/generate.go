@@ -21,7 +21,7 @@ func generate(l *Linked, cfg Config) ([]Output, error) {
 		return nil, err
 	}
 	files := l.needed()
-	packages, errs := l.goPackages(files, cfg.OutDir)
+	packages, errs := l.goPackages(files, cfg)
 	if len(errs) > 0 {
 		return nil, errs.sorted()
 	}

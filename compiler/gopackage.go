@@ -1,9 +1,11 @@
 package compiler
 
 import (
+	"errors"
 	"fmt"
 	"go/parser"
 	"go/token"
+	"hash/fnv"
 	"maps"
 	"os"
 	"path"
@@ -21,19 +23,27 @@ import (
 type goPackage struct {
 	importPath string
 	name       string
+	// nowhere is why the import path is not known, or nil. Then importPath is a
+	// stand-in: the package can be generated, but not imported.
+	nowhere error
 }
+
+// goPackageNote says how to settle where a file's package is.
+const goPackageNote = `say, for example, option go_package = "example.com/project/folder", or run go mod init in your project`
 
 // goPackages finds the Go package of every file in files, which are the inputs
 // and what they need at run time. A go_package option is taken at its word;
 // without one it is the module of the nearest go.mod and the folder.
-func (l *Linked) goPackages(files []*descriptorpb.FileDescriptorProto, outDir string) (map[string]goPackage, Errors) {
+func (l *Linked) goPackages(files []*descriptorpb.FileDescriptorProto, cfg Config) (map[string]goPackage, Errors) {
 	packages := map[string]goPackage{}
 	var errs Errors
 	for _, fd := range files {
-		p, err := l.goPackage(fd, outDir)
+		p, err := l.goPackage(fd, cfg.OutDir)
+		if err == nil && cfg.StubSuffix != "" && slices.Contains(l.Inputs, fd.GetName()) {
+			err = p.nowhere // the stubs' package imports the messages'
+		}
 		if err != nil {
-			errs = append(errs, l.atGoPackage(fd, err.Error(),
-				"say, for example, option go_package = \"example.com/project/folder\", or run go mod init in your project"))
+			errs = append(errs, l.atGoPackage(fd, err.Error(), goPackageNote))
 			continue
 		}
 		packages[fd.GetName()] = p
@@ -44,6 +54,12 @@ func (l *Linked) goPackages(files []*descriptorpb.FileDescriptorProto, outDir st
 	first := map[string]*descriptorpb.FileDescriptorProto{}
 	for _, fd := range files {
 		p := packages[fd.GetName()]
+		for _, dep := range fd.Dependency {
+			if q := packages[dep]; q.nowhere != nil && q.importPath != p.importPath {
+				errs = append(errs, l.atFile(dep, q.nowhere.Error(), goPackageNote,
+					l.sources.path(fd.GetName())+" imports it from another Go package"))
+			}
+		}
 		other, ok := first[p.importPath]
 		if !ok {
 			first[p.importPath] = fd
@@ -75,25 +91,46 @@ func (l *Linked) goPackage(fd *descriptorpb.FileDescriptorProto, outDir string) 
 	if base := path.Base(p.importPath); p.name == "" && p.importPath != "" && base != "." && base != ".." {
 		p.name = identifier(base)
 	}
-	dir, ok := l.outputDir(fd.GetName(), outDir)
-	if !ok {
-		return p, fmt.Errorf("file has no go_package option, and no folder to find a go.mod from")
+	dir, modPath, below, err := l.module(fd.GetName(), outDir)
+	switch {
+	case err == nil:
+		p.importPath = path.Join(modPath, below)
+	case option == "":
+		p.nowhere = fmt.Errorf("file has no go_package option, and %w", err)
+	default:
+		p.nowhere = fmt.Errorf("go_package %q is not a full import path, and %w", option, err)
 	}
-	modPath, below, err := nearestModule(dir)
-	if err != nil {
-		if option == "" {
-			return p, fmt.Errorf("file has no go_package option, and %w", err)
-		}
-		return p, fmt.Errorf("go_package %q is not a full import path, and %w", option, err)
+	if p.nowhere != nil {
+		h := fnv.New64a()
+		h.Write([]byte(dir))
+		p.importPath = fmt.Sprintf("nowhere.invalid/%x", h.Sum64())
 	}
-	p.importPath = path.Join(modPath, below)
 	if p.name == "" {
 		p.name = declaredPackage(dir)
 	}
 	if p.name == "" {
-		p.name = folderPackage(modPath, below)
+		p.name = folderPackage(modPath, below, dir)
 	}
 	return p, nil
+}
+
+// module finds the module that a file's output will be in: that of the output's
+// folder, else that of the source's.
+func (l *Linked) module(name, outDir string) (dir, modPath, below string, err error) {
+	dir, ok := l.outputDir(name, outDir)
+	if !ok {
+		return path.Dir(name), "", "", errors.New("there is no folder to look for a go.mod from")
+	}
+	modPath, below, err = nearestModule(dir)
+	if disk := l.sources.disk(name); err != nil && outDir != "" && disk != "" {
+		if modPath, below, err2 := nearestModule(filepath.Dir(disk)); err2 == nil {
+			return dir, modPath, below, nil
+		}
+	}
+	if abs, err := filepath.Abs(dir); err == nil {
+		dir = abs
+	}
+	return dir, modPath, below, err
 }
 
 // outputDir is the folder on disk that the file's output goes to.
@@ -156,7 +193,10 @@ func declaredPackage(dir string) string {
 
 // folderPackage makes a package name of a folder's name. The folder of a module
 // itself is named after the module, without a major version.
-func folderPackage(modPath, below string) string {
+func folderPackage(modPath, below, dir string) string {
+	if modPath == "" {
+		return identifier(filepath.Base(dir))
+	}
 	if below != "." {
 		return identifier(path.Base(below))
 	}

@@ -265,12 +265,12 @@ func nameInputs(files, importPaths []string, resolver Resolver) (dirs []string, 
 			name, ok = filepath.Base(disk), true
 		}
 		if !ok {
-			errs = append(errs, atStart(file, fmt.Sprintf("file lies outside every -I folder (%s)", strings.Join(dirs, ", ")),
+			errs = append(errs, atTop(file, disk, fmt.Sprintf("file lies outside every -I folder (%s)", strings.Join(dirs, ", ")),
 				"a file's name is its path below the first -I that holds it; add -I "+filepath.Dir(disk)))
 			continue
 		}
 		if other, ok := shadow(name, disk, dirs); ok {
-			errs = append(errs, atStart(file, fmt.Sprintf("%q would be read from %s, which an earlier -I holds under the same name", name, other),
+			errs = append(errs, atTop(file, disk, fmt.Sprintf("%q would be read from %s, which an earlier -I holds under the same name", name, other),
 				"reorder the -I folders, or give the other file"))
 			continue
 		}
@@ -278,6 +278,15 @@ func nameInputs(files, importPaths []string, resolver Resolver) (dirs []string, 
 		names = appendNew(names, name)
 	}
 	return dirs, byName, names, errs
+}
+
+// atTop is an error about the whole of a file on disk.
+func atTop(file, disk, message string, notes ...string) Diagnostic {
+	text, err := readSource(disk)
+	if err != nil {
+		return atStart(file, message, notes...)
+	}
+	return at(Source{Path: file, Text: text}, 0, 0, message, notes...)
 }
 
 func appendNew(list []string, s string) []string {
