@@ -57,6 +57,7 @@ there was no call to make: a wrong flag, bad JSON, no schema.`,
 		Args:                  args(2, 2, "TARGET and PACKAGE.SERVICE/METHOD"),
 		RunE:                  func(cmd *cobra.Command, args []string) error { return f.run(cmd, io, args[0], args[1]) },
 	}
+	cmd.ValidArgsFunction = f.complete
 	fl := cmd.Flags()
 	fl.SortFlags = false
 	fl.StringVarP(&f.data, "data", "d", "", "the request, as `JSON`, @FILE or - for stdin")
@@ -79,9 +80,7 @@ func (f *callFlags) run(cmd *cobra.Command, io console, target, name string) err
 		return err
 	}
 	switch f.compress {
-	case "":
-	case "gzip", "zstd":
-		opts = append(opts, lupine.Compress(f.compress))
+	case "", "gzip", "zstd":
 	default:
 		return fmt.Errorf("--compress %s: want gzip or zstd", f.compress)
 	}
@@ -114,6 +113,9 @@ func (f *callFlags) run(cmd *cobra.Command, io console, target, name string) err
 		return err
 	}
 	defer in.close()
+	if f.compress != "" {
+		opts = append(opts, lupine.Compress(f.compress))
+	}
 	c := &dynamicCall{conn: conn, method: lupineMethod(md), opts: opts, in: in, out: out, cancel: cancel}
 	c.opts = append(c.opts, lupine.ReplyHeader(&c.header), lupine.ReplyTrailer(&c.trailer), lupine.PeerInfo(&c.peer))
 	err = c.run(ctx)
@@ -191,7 +193,7 @@ type dynamicCall struct {
 func (c *dynamicCall) run(ctx context.Context) error {
 	switch c.method.Kind {
 	case lupine.Unary, lupine.ServerStreaming:
-		req, err := c.only()
+		req, err := c.only(ctx)
 		if err != nil {
 			return err
 		}
@@ -242,8 +244,23 @@ func (c *dynamicCall) stream(ctx context.Context) error {
 	return err
 }
 
-// only reads the one request of a call that takes one.
-func (c *dynamicCall) only() (*lupine.Raw, error) {
+// only reads the one request of a call that takes one. It gives up when ctx ends,
+// since whoever types at a terminal may too.
+func (c *dynamicCall) only(ctx context.Context) (req *lupine.Raw, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		req, err = c.readOnly()
+	}()
+	select {
+	case <-done:
+		return req, err
+	case <-ctx.Done():
+		return nil, lupine.AsError(ctx.Err()).NotExecuted()
+	}
+}
+
+func (c *dynamicCall) readOnly() (*lupine.Raw, error) {
 	req, err := c.in.next()
 	if err == io.EOF {
 		return nil, fmt.Errorf("%s is empty: %s takes one request; {} is an empty one", c.in.from, c.method.Path)

@@ -27,16 +27,13 @@ one service. With -proto, list what the files declare; TARGET can then be left o
 		},
 		RunE: func(cmd *cobra.Command, args []string) error { return f.list(cmd, io, args) },
 	}
+	cmd.ValidArgsFunction = f.complete
 	cmd.Flags().SortFlags = false
 	f.add(cmd)
 	return cmd
 }
 
 func (f *connectFlags) list(cmd *cobra.Command, io console, args []string) error {
-	opts, err := f.callOptions()
-	if err != nil {
-		return err
-	}
 	ctx, cancel, err := f.limited(cmd.Context())
 	if err != nil {
 		return err
@@ -52,12 +49,10 @@ func (f *connectFlags) list(cmd *cobra.Command, io console, args []string) error
 		s, err = compileSchema(ctx, f.protos, f.imports)
 	} else {
 		target, args = args[0], args[1:]
-		conn, derr := f.dial(ctx, target)
-		if derr != nil {
-			return derr
+		var done func() error
+		if s, done, err = f.open(ctx, target); err == nil {
+			defer done()
 		}
-		defer conn.Close()
-		s, err = f.schema(ctx, conn, target, opts)
 	}
 	if err != nil {
 		return err

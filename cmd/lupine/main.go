@@ -106,6 +106,5 @@ func report(w io.Writer, err error) {
 		fmt.Fprintln(w, strings.TrimRight(d.Error(), "\n"))
 		return
 	}
-	text := strings.TrimRight(err.Error(), "\n")
-	fmt.Fprintln(w, "lupine: "+text)
+	fmt.Fprintln(w, "lupine: "+printable(strings.TrimRight(err.Error(), "\n")))
 }

@@ -157,6 +157,20 @@ func TestCompletion(t *testing.T) {
 	if r := lupineRun(t, "__complete", "gen", "--api", "").want(t, 0); !strings.Contains(r.out, "opaque") {
 		t.Errorf("no completion of --api: %q", r.out)
 	}
+	if r := lupineRun(t, "__complete", "call", "").want(t, 0); !strings.Contains(r.out, "grpc://\t") || !strings.Contains(r.out, "unix:///\t") {
+		t.Errorf("no completion of targets: %q", r.out)
+	}
+	target := "grpc://" + startPeer(t, reflectBoth, nil)
+	if r := lupineRun(t, "__complete", "call", target, "").want(t, 0); !strings.Contains(r.out, service+"UnaryCall\n") {
+		t.Errorf("no completion of methods: %q", r.out)
+	}
+	if r := lupineRun(t, "__complete", "list", target, "").want(t, 0); !strings.Contains(r.out, "\ngrpc.testing.TestService\n") {
+		t.Errorf("no completion of services: %q", r.out)
+	}
+	dir := write(t, map[string]string{"echo.proto": echoProto})
+	if r := lupineIn(t, dir, "", "__complete", "call", "-proto", "echo.proto", "grpc://127.0.0.1:1", "").want(t, 0); !strings.Contains(r.out, "echo.v1.Echo/Say\n") {
+		t.Errorf("no completion of methods of files: %q", r.out)
+	}
 }
 
 func TestUsageErrors(t *testing.T) {
@@ -165,9 +179,9 @@ func TestUsageErrors(t *testing.T) {
 		want string
 	}{
 		{[]string{"cal"}, "Did you mean this?\n\tcall"},
-		{[]string{"--bogus"}, "unknown flag: --bogus\nSee 'lupine --help'."},
+		{[]string{"--bogus"}, "unknown flag: --bogus\nSee 'lupine --help'"},
 		{[]string{"gen"}, "want one or more .proto files"},
-		{[]string{"gen", "--bogus", "a.proto"}, "See 'lupine gen --help'."},
+		{[]string{"gen", "--bogus", "a.proto"}, "See 'lupine gen --help'"},
 		{[]string{"gen", "-o"}, "flag needs an argument"},
 		{[]string{"gen", "--api", "closed", "a.proto"}, "a.proto"},
 		{[]string{"gen", "--stubs-only", "--no-stubs", "a.proto"}, "drop one of them"},

@@ -30,7 +30,7 @@ New here? See it work, then call something yourself:
 	root.SetOut(io.out)
 	root.SetErr(io.err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return fmt.Errorf("%w\nSee '%s --help'.", err, cmd.CommandPath())
+		return fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())
 	})
 	root.AddCommand(genCommand(io), callCommand(io), listCommand(io), serveCommand(io), demoCommand(io), versionCommand(io))
 	return root
@@ -76,7 +76,7 @@ func args(least, most int, want string) cobra.PositionalArgs {
 		if len(args) > 0 {
 			got = fmt.Sprintf("%d: %s", len(args), strings.Join(args, " "))
 		}
-		return fmt.Errorf("want %s; the arguments given are %s\nUsage: %s\nSee '%s --help'.", want, got, cmd.UseLine(), cmd.CommandPath())
+		return fmt.Errorf("want %s; the arguments given are %s\nUsage: %s\nSee '%s --help'", want, got, cmd.UseLine(), cmd.CommandPath())
 	}
 }
 
@@ -84,7 +84,11 @@ func args(least, most int, want string) cobra.PositionalArgs {
 // grpcurl and Go's own tools have them: -proto FILE means --proto FILE. pflag
 // would read it as -p -r -o -t -o.
 func doubleDashes(root *cobra.Command, args []string) []string {
-	cmd, _, err := root.Find(args)
+	line := args
+	if len(args) > 0 && (args[0] == cobra.ShellCompRequestCmd || args[0] == cobra.ShellCompNoDescRequestCmd) {
+		line = args[1:] // Tab was pressed
+	}
+	cmd, _, err := root.Find(line)
 	if err != nil {
 		return args
 	}

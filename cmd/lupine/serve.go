@@ -53,6 +53,9 @@ Where it serves is printed to stdout, a URL on each line. Port 0 takes a free on
 	fl.StringVar(&f.key, "key", "", "with grpcs://: the private key of --cert, in a PEM `FILE`")
 	fl.BoolVar(&f.selfSigned, "self-signed", false, "with grpcs://: make a certificate for localhost that nobody trusts;\ncall with --insecure")
 	fl.StringVar(&f.clientCA, "client-ca", "", "with grpcs://: let in only callers with a certificate of an authority in this PEM `FILE`")
+	cmd.RegisterFlagCompletionFunc("listen", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		return completeURL()
+	})
 	return cmd
 }
 

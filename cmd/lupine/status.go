@@ -24,7 +24,7 @@ func printStatus(w io.Writer, e *lupine.Error, target string, r *replies) {
 	case lupine.No:
 		fmt.Fprintln(w, "executed: no, it is safe to call again")
 	default:
-		fmt.Fprintln(w, "executed: maybe, nothing says whether the server ran the call")
+		fmt.Fprintln(w, "executed: maybe, nothing says whether the server ran the call; call again only if twice does no harm")
 	}
 	for _, d := range e.Details {
 		printDetail(w, d, r)
@@ -92,7 +92,7 @@ func advice(e *lupine.Error, target string) string {
 		if e.Executed == lupine.No {
 			return "check the address and that the server is up; --wait-for-ready waits for it"
 		}
-		return "call again if running twice does no harm"
+		return "see whether the server is up and what its log says"
 	}
 	return ""
 }
