@@ -194,7 +194,12 @@ func (o *options) report(r *results) error {
 		}
 	}
 	if o.svg != "" {
-		return os.WriteFile(o.svg, chart(r), 0o644)
+		if err := os.WriteFile(o.svg, chart(r), 0o644); err != nil {
+			return err
+		}
+	}
+	if n := r.failures(); n > 0 {
+		return fmt.Errorf("%d measurements failed: the tables say why", n)
 	}
 	return nil
 }

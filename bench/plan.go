@@ -59,6 +59,7 @@ var (
 	streamPairs = []string{"lupine", "lupine-tls", "lupine-unix", "lupine>grpc-go", "grpc-go>lupine", "grpc-go", "grpc-go-tls", "connect", "drpc", "framed", "ping-pong"}
 	metaPairs   = []string{"lupine", "lupine>grpc-go", "grpc-go>lupine", "grpc-go", "connect", "drpc"}
 	setupPairs  = []string{"lupine", "lupine-tls", "lupine-unix", "grpc-go", "grpc-go-tls", "connect", "drpc", "net/rpc", "ping-pong"}
+	burnPairs   = []string{"lupine", "grpc-go"}
 	fairPairs   = []string{"lupine", "grpc-go", "framed-go"}
 )
 
@@ -94,7 +95,7 @@ func workloads(idle int) []workload {
 			work: load.Work{Kind: load.Upload, Size: 64, Callers: 1}},
 		echo("echo1m-1", "unary echo of 1 MiB, 1 caller", mib, 1),
 		echo("echo16m-1", "unary echo of 16 MiB, 1 caller", 16*mib, 1),
-		{name: "setup", title: "connect, one call, close; one after the other", pairs: setupPairs,
+		{name: "setup", title: "connect, one call, close; one after the other", pairs: setupPairs, heat: true,
 			work: load.Work{Kind: load.Setup, Callers: 1}},
 	}
 	for i := range all {
@@ -111,7 +112,7 @@ func workloads(idle int) []workload {
 	}
 	for _, p := range procCounts() {
 		all = append(all, workload{
-			name: fmt.Sprintf("burn20-p%d", p), procs: p, pairs: []string{"lupine", "grpc-go"},
+			name: burnName(p), procs: p, pairs: burnPairs,
 			title: fmt.Sprintf("unary, handlers burn 20 µs, 64 callers, one connection, GOMAXPROCS=%d on each side", p),
 			work:  load.Work{Kind: load.Burn, Burn: 20 * time.Microsecond, Callers: 64},
 		})
@@ -130,6 +131,9 @@ func workloads(idle int) []workload {
 	return append(all, workload{name: "idle", title: fmt.Sprintf("%d idle connections", idle), pairs: setupPairs, once: true,
 		work: load.Work{Kind: load.Idle, Callers: idle}})
 }
+
+// burnName is the workload of handlers that burn, with GOMAXPROCS p.
+func burnName(p int) string { return fmt.Sprintf("burn20-p%d", p) }
 
 // procCounts returns 1, 2, 4 and so on up to what the machine has.
 func procCounts() []int {

@@ -18,7 +18,8 @@ const (
 	p99            figure = "p99_us"
 	p999           figure = "p999_us"
 	rate           figure = "per_second"
-	cpu            figure = "cpu_us" // a call, both sides
+	cpu            figure = "cpu_us"             // a call, both sides
+	spread         figure = "cpu_spread_percent" // of the rounds around the median
 	cpuClient      figure = "cpu_client_us"
 	cpuServer      figure = "cpu_server_us"
 	allocs         figure = "allocs" // a call, both sides
@@ -83,8 +84,11 @@ type cellResult struct {
 	Pair   string    `json:"pair"`
 	Rounds []figures `json:"rounds,omitempty"`
 	Median figures   `json:"median,omitempty"`
-	Err    string    `json:"error,omitempty"`
+	Err    string    `json:"error,omitempty"` // or cannot
 }
+
+// cannot is the error of a cell whose implementation has no such calls.
+const cannot = "cannot"
 
 // settle computes the medians, figure by figure.
 func (c *cellResult) settle() {
@@ -97,6 +101,9 @@ func (c *cellResult) settle() {
 	}
 	for k, v := range values {
 		c.Median[k] = median(v)
+	}
+	if v := values[cpu]; len(v) > 1 {
+		c.Median[spread] = 50 * (slices.Max(v) - slices.Min(v)) / c.Median[cpu]
 	}
 }
 
@@ -156,6 +163,17 @@ type pairInfo struct {
 type workInfo struct {
 	Name  string `json:"name"`
 	Title string `json:"title"`
+}
+
+// failures returns how many cells went wrong.
+func (r *results) failures() int {
+	n := 0
+	for _, c := range r.Cells {
+		if c.Err != "" && c.Err != cannot {
+			n++
+		}
+	}
+	return n
 }
 
 // get returns a figure of a cell; ok is false if it was not measured.

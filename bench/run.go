@@ -15,7 +15,7 @@ import (
 
 // Limits of one measurement, so that nothing that hangs can hang the run.
 const (
-	cellTimeout = 30 * time.Second
+	cellTimeout = 15 * time.Second
 	idleTimeout = 2 * time.Minute
 )
 
@@ -98,7 +98,7 @@ func (b *bench) groups() [][]int {
 	return list
 }
 
-// steps is how many times run calls progress.
+// steps is how many times run and countSyscalls tell progress of a next step.
 func (b *bench) steps() int {
 	n := 0
 	for _, c := range b.cells {
@@ -106,6 +106,9 @@ func (b *bench) steps() int {
 			n++
 		} else {
 			n += b.Rounds
+		}
+		if c.work.syscalls {
+			n++
 		}
 	}
 	return n
@@ -121,7 +124,7 @@ func (b *bench) measure(ctx context.Context, at int) {
 	f, err := b.once(ctx, c)
 	switch {
 	case errors.Is(err, proc.ErrUnsupported):
-		r.Err = "cannot"
+		r.Err = cannot
 	case err != nil:
 		r.Err = err.Error()
 	default:

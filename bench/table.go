@@ -24,7 +24,7 @@ func columns() []column {
 	return []column{
 		direct("p50 µs", p50), direct("p99", p99), direct("p99.9", p999),
 		direct("/s", rate), {"x grpc", overPeer},
-		direct("CPU µs", cpu), direct("client", cpuClient), direct("server", cpuServer), {"x grpc", cheaperThanPeer}, {"x floor", overFloor},
+		direct("CPU µs", cpu), direct("±%", spread), direct("client", cpuClient), direct("server", cpuServer), {"x grpc", cheaperThanPeer}, {"x floor", overFloor},
 		direct("allocs c", allocsClient), direct("s", allocsServer), direct("bytes c", bytesClient), direct("s", bytesServer),
 		direct("r+w c", ioClient), direct("s", ioServer), direct("syscalls c", syscallsClient), direct("s", syscallsServer),
 		direct("switches c", switchesClient), direct("s", switchesServer),
@@ -76,6 +76,8 @@ func printResults(w io.Writer, r *results) {
 	for _, work := range r.Works {
 		printWork(w, r, work)
 	}
+	fmt.Fprintln(w)
+	printGrowth(w, r)
 	if r.Codec != nil {
 		r.Codec.Print(w)
 	}
@@ -99,6 +101,7 @@ func notes(r *results) []string {
 		"c is the client's side, s the server's; all but latencies and /s are for each call, message or connection",
 		"x grpc: how many times grpc-go's calls a second, and how many times less CPU; over TLS, against grpc-go over TLS",
 		"x floor: CPU over that of frames on one connection with combined writes, or of ping-pong where that is all there is",
+		"±%: half of what lies between the rounds with the least and the most CPU, in percent of the median",
 		"r+w: read and write system calls, as the kernel counts them (a read that found nothing included)",
 		"resident: private memory in the process; what the kernel holds for sockets is not in it",
 	}
@@ -115,7 +118,7 @@ func printWork(w io.Writer, r *results, work workInfo) {
 	fmt.Fprintf(w, "\n%s: %s\n", work.Name, work.Title)
 	var rows []*cellResult
 	for _, c := range r.Cells {
-		if c.Work == work.Name && c.Err != "cannot" {
+		if c.Work == work.Name && c.Err != cannot {
 			rows = append(rows, c)
 		}
 	}
@@ -131,12 +134,15 @@ func printWork(w io.Writer, r *results, work workInfo) {
 		fmt.Fprint(t, col.head, "\t")
 	}
 	fmt.Fprintln(t)
+	var failures []string
 	for _, c := range rows {
-		fmt.Fprintf(t, "%s\t", c.Pair)
 		if c.Err != "" {
-			fmt.Fprintf(t, "FAILED: %s\n", c.Err)
-			continue
+			failures = append(failures, fmt.Sprintf("%s FAILED: %s", c.Pair, c.Err))
+			if len(c.Rounds) == 0 {
+				continue
+			}
 		}
+		fmt.Fprintf(t, "%s\t", c.Pair)
 		for _, col := range shown {
 			text := "-"
 			if v, ok := col.value(r, c.Work, c.Pair); ok {
@@ -147,6 +153,31 @@ func printWork(w io.Writer, r *results, work workInfo) {
 		fmt.Fprintln(t)
 	}
 	t.Flush()
+	for _, f := range failures {
+		fmt.Fprintln(w, f)
+	}
+}
+
+// printGrowth prints how throughput grows with processors, from the workloads
+// that burn.
+func printGrowth(w io.Writer, r *results) {
+	counts := procCounts()
+	if len(counts) < 2 {
+		return
+	}
+	for _, pair := range burnPairs {
+		base, ok := r.get(burnName(counts[0]), pair, rate)
+		if !ok {
+			continue
+		}
+		fmt.Fprintf(w, "%s, 20 µs handlers, 64 callers, one connection:", pair)
+		for _, p := range counts {
+			if v, ok := r.get(burnName(p), pair, rate); ok {
+				fmt.Fprintf(w, "  GOMAXPROCS=%d %s/s (%sx)", p, number(v), number(v/base))
+			}
+		}
+		fmt.Fprintln(w)
+	}
 }
 
 // number prints v with three digits that count, or all of its whole ones.

@@ -47,6 +47,10 @@ type contender struct {
 }
 
 func contenders() []contender {
+	return append(append(marshallers(), unmarshallers()...), sizers()...)
+}
+
+func marshallers() []contender {
 	return []contender{
 		{Marshal, Google, func(s *shape) func(int) error {
 			return func(n int) error {
@@ -81,7 +85,11 @@ func contenders() []contender {
 			}
 		}},
 		{Marshal, OursReused, oursReused},
+	}
+}
 
+func unmarshallers() []contender {
+	return []contender{
 		{Unmarshal, Google, func(s *shape) func(int) error {
 			return func(n int) error {
 				for range n {
@@ -158,7 +166,11 @@ func contenders() []contender {
 				return nil
 			}
 		}},
+	}
+}
 
+func sizers() []contender {
+	return []contender{
 		{Size, Google, func(s *shape) func(int) error {
 			return func(n int) error {
 				for range n {

@@ -74,8 +74,8 @@ type beside struct {
 }
 
 // startBeside starts the calls that go on beside those that are measured, on the
-// same connection, and returns once all are under way. They last until the
-// process ends: the one that measures does.
+// same connection; they are under way by the end of the warm-up. They last until
+// this process ends.
 func (c *Client) startBeside() (*beside, error) {
 	b := &beside{}
 	r := &benchpb.WorkRequest{}
