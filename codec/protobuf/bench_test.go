@@ -100,6 +100,7 @@ func BenchmarkMarshal(b *testing.B) {
 		b.Run(c.name+"/google", func(b *testing.B) {
 			b.SetBytes(size)
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			for b.Loop() {
 				if _, err := proto.Marshal(c.msg); err != nil {
 					b.Fatal(err)
@@ -109,6 +110,7 @@ func BenchmarkMarshal(b *testing.B) {
 		b.Run(c.name+"/google-reuse", func(b *testing.B) {
 			b.SetBytes(size)
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			var buf []byte
 			for b.Loop() {
 				var err error
@@ -120,6 +122,7 @@ func BenchmarkMarshal(b *testing.B) {
 		b.Run(c.name+"/lupine-reuse", func(b *testing.B) {
 			b.SetBytes(size)
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			var buf []byte
 			for b.Loop() {
 				var err error
@@ -140,6 +143,7 @@ func BenchmarkUnmarshal(b *testing.B) {
 		b.Run(c.name+"/google", func(b *testing.B) {
 			b.SetBytes(int64(len(src)))
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			for b.Loop() {
 				if err := proto.Unmarshal(src, c.make()); err != nil {
 					b.Fatal(err)
@@ -149,6 +153,7 @@ func BenchmarkUnmarshal(b *testing.B) {
 		b.Run(c.name+"/lupine", func(b *testing.B) {
 			b.SetBytes(int64(len(src)))
 			b.ReportAllocs()
+			defer reportCPU(b)()
 			for b.Loop() {
 				if err := (protobuf.Codec{}).Decode(src, c.make()); err != nil {
 					b.Fatal(err)

@@ -95,12 +95,14 @@ func (c Codec) Decode(src []byte, msg any) error {
 	d := Decoder{src: src, depth: c.MaxDepth - 1, next: minRegion}
 	var n int
 	switch m := msg.(type) {
-	case Message:
-		r, ok := msg.(interface{ Reset() })
-		if !ok || isNil(msg) {
+	case interface {
+		Message
+		Reset()
+	}:
+		if isNil(msg) {
 			return typeError(msg)
 		}
-		r.Reset()
+		m.Reset()
 		n = m.LupineDecode(noEscape(&d), src)
 	case proto.Message:
 		if isNil(msg) {

@@ -9,9 +9,38 @@ import (
 
 // run counts the values from i on that follow each other under the same tag,
 // whole ones only, the first (whose tag has been read) included. It stops at
-// most.
-func run(b []byte, i int, tag uint64, most int) int {
-	n := 0
+// most. Tags longer than need be end a run; the caller can skip size bytes.
+func run(b []byte, i int, tag uint64, most int) (n, size int) {
+	if tag >= 1<<7 || tag&7 != 2 {
+		return longRun(b, i, tag, most)
+	}
+	for n < most {
+		if uint(i) >= uint(len(b)) {
+			break
+		}
+		length := int(b[i])
+		i++
+		if length >= 0x80 {
+			if length, i = longLength(b, i-1); i < 0 {
+				break
+			}
+		}
+		i += length
+		if i > len(b) {
+			break
+		}
+		n++
+		if i == len(b) || b[i] != byte(tag) {
+			break
+		}
+		i++
+	}
+	return max(n, 1), 1
+}
+
+// longRun is run for all wire types and field numbers.
+func longRun(b []byte, i int, tag uint64, most int) (n, size int) {
+	size = SizeVarint(tag)
 	for n < most {
 		at := skip(b, i, tag, 0)
 		if at < 0 {
@@ -19,12 +48,12 @@ func run(b []byte, i int, tag uint64, most int) int {
 		}
 		n++
 		t, next := Tag(b, at)
-		if next < 0 || t != tag {
+		if t != tag || next != at+size {
 			break
 		}
 		i = next
 	}
-	return max(n, 1)
+	return max(n, 1), size
 }
 
 // ReadMessages reads an element of a repeated message field and those that
@@ -33,20 +62,21 @@ func ReadMessages[T any, P interface {
 	*T
 	Message
 }](d *Decoder, slot int, list *[]*T, b []byte, i int, tag uint64) int {
-	n := run(b, i, tag, max(1, maxSlab/sizeOf[T]()))
+	n, size := run(b, i, tag, mostTogether[T]())
 	values := take[T](d, slot, n)
 	s := room(d, slot, *list, n)
 	for k := range values {
-		if k > 0 {
-			_, i = Tag(b, i)
-		}
 		s = append(s, &values[k])
 		if i = d.Message(P(&values[k]), b, i); i < 0 {
 			break
 		}
+		i += size
 	}
 	*list = s
-	return i
+	if i < 0 {
+		return i
+	}
+	return i - size
 }
 
 // ReadGroups reads an element of a repeated group.
@@ -62,50 +92,68 @@ func ReadGroups[T any, P interface {
 // ReadStrings reads an element of a repeated string field and those that
 // follow it directly.
 func (d *Decoder) ReadStrings(list *[]string, b []byte, i int, tag uint64) int {
-	return readRun(d, list, b, i, tag, (*Decoder).ReadString)
+	n, size := run(b, i, tag, len(b))
+	s := extend(list, n)
+	for k := range s {
+		if i = d.ReadString(&s[k], b, i); i < 0 {
+			return i
+		}
+		i += size
+	}
+	return i - size
 }
 
 // ReadRawStrings is ReadStrings for strings that are not checked.
 func (d *Decoder) ReadRawStrings(list *[]string, b []byte, i int, tag uint64) int {
-	return readRun(d, list, b, i, tag, (*Decoder).ReadRawString)
+	n, size := run(b, i, tag, len(b))
+	s := extend(list, n)
+	for k := range s {
+		if i = d.ReadRawString(&s[k], b, i); i < 0 {
+			return i
+		}
+		i += size
+	}
+	return i - size
 }
 
 // ReadByteses is ReadStrings for byte fields.
 func (d *Decoder) ReadByteses(list *[][]byte, b []byte, i int, tag uint64) int {
-	return readRun(d, list, b, i, tag, (*Decoder).ReadBytes)
+	n, size := run(b, i, tag, len(b))
+	s := extend(list, n)
+	for k := range s {
+		if i = d.ReadBytes(&s[k], b, i); i < 0 {
+			return i
+		}
+		i += size
+	}
+	return i - size
 }
 
-func readRun[T any](d *Decoder, list *[]T, b []byte, i int, tag uint64, read func(*Decoder, *T, []byte, int) int) int {
-	n := run(b, i, tag, len(b))
-	s := slices.Grow(*list, n)
-	for k := range n {
-		if k > 0 {
-			_, i = Tag(b, i)
-		}
-		s = append(s, *new(T))
-		if i = read(d, &s[len(s)-1], b, i); i < 0 {
-			break
-		}
+// extend adds n zero values to list and returns them.
+func extend[T any](list *[]T, n int) []T {
+	s := *list
+	at := len(s)
+	if s == nil {
+		s = make([]T, n)
+	} else {
+		s = append(s, make([]T, n)...)
 	}
 	*list = s
-	return i
+	return s[at:]
 }
 
-// readLoose is readRun for numbers.
+// readLoose reads an element of a list of numbers that is not packed, and those
+// that follow it directly.
 func readLoose[T any](list *[]T, b []byte, i int, tag uint64, read func(*T, []byte, int) int) int {
-	n := run(b, i, tag, len(b))
-	s := slices.Grow(*list, n)
-	for k := range n {
-		if k > 0 {
-			_, i = Tag(b, i)
+	n, size := run(b, i, tag, len(b))
+	s := extend(list, n)
+	for k := range s {
+		if i = read(&s[k], b, i); i < 0 {
+			return i
 		}
-		s = append(s, *new(T))
-		if i = read(&s[len(s)-1], b, i); i < 0 {
-			break
-		}
+		i += size
 	}
-	*list = s
-	return i
+	return i - size
 }
 
 // countVarints returns how many varints b holds: bytes whose top bit is clear.
@@ -162,16 +210,17 @@ func appendPacked[T Integer](s []T, b []byte, count int) ([]T, int) {
 	at := len(s)
 	out := s[at : at+count]
 	i, k := 0, 0
+	small := len(b) < 2*count // most take one byte: worth a branch
 	for ; k < count && i+8 <= len(b); k++ {
 		w := binary.LittleEndian.Uint64(b[i:])
-		if w&0x80 == 0 {
+		if small && w&0x80 == 0 {
 			out[k] = T(w & 0x7f)
 			i++
 			continue
 		}
 		stop := ^w & 0x8080808080808080
 		if stop == 0 { // nine bytes or ten
-			v, next := varint(b, i)
+			v, next := wideVarint(b, i, w)
 			if next < 0 {
 				return s, next
 			}

@@ -15,8 +15,10 @@ const (
 	// of. Regions double from 4 KiB up to it.
 	MaxRegion = 64 << 10
 
-	// maxSlab is the most bytes of repeated messages allocated at once.
-	maxSlab = 16 << 10
+	// maxSlab is the most bytes allocated together for values that are likely
+	// to come, maxList for elements that have been counted.
+	maxSlab = 4 << 10
+	maxList = 16 << 10
 )
 
 // Decoder is the state of one Decode. Generated code passes it down.
@@ -92,12 +94,27 @@ func varint(b []byte, i int) (uint64, int) {
 		if stop := ^w & high; stop != 0 {
 			return unspread(w & (stop ^ (stop - 1)) &^ high), i + bits.TrailingZeros64(stop)>>3 + 1
 		}
+		return wideVarint(b, i, w)
 	}
 	return anyVarint(b, i)
 }
 
-// anyVarint is varint byte by byte: at the end of the input, and for numbers
-// of 57 bits and more.
+// wideVarint is varint for nine bytes and ten, of which w is the first eight.
+func wideVarint(b []byte, i int, w uint64) (uint64, int) {
+	if len(b)-i < 10 {
+		return anyVarint(b, i)
+	}
+	v := unspread(w&^high) | uint64(b[i+8]&0x7f)<<56
+	if b[i+8] < 0x80 {
+		return v, i + 9
+	}
+	if b[i+9] > 1 {
+		return 0, badVarint
+	}
+	return v | uint64(b[i+9])<<63, i + 10
+}
+
+// anyVarint is varint byte by byte, at the end of the input.
 func anyVarint(b []byte, i int) (uint64, int) {
 	var v uint64
 	for shift := uint(0); shift < 64; shift += 7 {

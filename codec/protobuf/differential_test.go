@@ -12,6 +12,7 @@ import (
 	"github.com/lupine-rpc/lupine/codec/protobuf"
 	_ "github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/bench"
 	_ "github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/edition"
+	_ "github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/edition24"
 	_ "github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/foreign"
 	_ "github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/hybrid"
 	_ "github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/opaque"

@@ -143,20 +143,21 @@ func ReadForeigns[T any, P interface {
 	*T
 	proto.Message
 }](d *Decoder, slot int, list *[]*T, b []byte, i int, tag uint64) int {
-	n := run(b, i, tag, max(1, maxSlab/sizeOf[T]()))
+	n, size := run(b, i, tag, mostTogether[T]())
 	values := take[T](d, slot, n)
 	s := room(d, slot, *list, n)
 	for k := range values {
-		if k > 0 {
-			_, i = Tag(b, i)
-		}
 		s = append(s, &values[k])
 		if i = d.Foreign(P(&values[k]), b, i); i < 0 {
 			break
 		}
+		i += size
 	}
 	*list = s
-	return i
+	if i < 0 {
+		return i
+	}
+	return i - size
 }
 
 // ReadForeignGroups reads an element of a repeated group of foreign messages.

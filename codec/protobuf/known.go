@@ -215,14 +215,14 @@ func (x *structure) LupineAppend(e *Encoder, b []byte) []byte {
 	if x == nil || !e.Enter() {
 		return b
 	}
-	b = AppendMap(e, b, 0x0a, x.Fields, StringKind(), ForeignKind[structpb.Value]())
+	b = AppendMap(e, b, 0x0a, x.Fields, StringKind(), ForeignKind(x.Fields))
 	e.Leave()
 	return appendUnknown(b, (*structpb.Struct)(x))
 }
 
 func (x *structure) LupineDecode(d *Decoder, b []byte) int {
 	return d.readOne((*structpb.Struct)(x), b, 0x0a, func(i int) int {
-		return ReadMessageMap(d, &x.Fields, b, i, 0x0a, StringKind(), ForeignKind[structpb.Value]())
+		return ReadMessageMap(d, &x.Fields, b, i, 0x0a, StringKind(), ForeignKind(x.Fields))
 	})
 }
 

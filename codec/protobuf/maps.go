@@ -27,7 +27,11 @@ type Kind[T any] struct {
 	get func(d *Decoder, v T, b []byte, i int) (T, int)
 }
 
-// VarintKind is for int32, int64, uint32, uint64 and enums.
+// EnumKind is for the enum that m's values are. Here and below the map is only
+// there to say which type that is.
+func EnumKind[K Key, V ~int32](_ map[K]V) Kind[V] { return VarintKind[V]() }
+
+// VarintKind is for int32, int64, uint32 and uint64.
 func VarintKind[T Integer]() Kind[T] {
 	return Kind[T]{0,
 		func(_ *Encoder, b []byte, tag uint64, v T) []byte { return AppendVarint(b, tag, uint64(v)) },
@@ -135,10 +139,10 @@ func BytesKind() Kind[[]byte] {
 }
 
 // MessageKind is for messages known to have Lupine's methods.
-func MessageKind[T any, P interface {
+func MessageKind[K Key, T any, P interface {
 	*T
 	Message
-}]() Kind[*T] {
+}](_ map[K]*T) Kind[*T] {
 	return Kind[*T]{2,
 		func(e *Encoder, b []byte, tag uint64, v *T) []byte {
 			return End(P(v).LupineAppend(e, append(b, byte(tag), 0)), len(b)+2)
@@ -152,10 +156,10 @@ func MessageKind[T any, P interface {
 }
 
 // ForeignKind is for all other messages.
-func ForeignKind[T any, P interface {
+func ForeignKind[K Key, T any, P interface {
 	*T
 	proto.Message
-}]() Kind[*T] {
+}](_ map[K]*T) Kind[*T] {
 	return Kind[*T]{2,
 		func(e *Encoder, b []byte, tag uint64, v *T) []byte { return e.Foreign(b, tag, P(v)) },
 		func(d *Decoder, v *T, b []byte, i int) (*T, int) {
@@ -218,7 +222,8 @@ func ReadMap[K Key, V any](d *Decoder, m *map[K]V, b []byte, i int, tag uint64, 
 	k, v, next := readPair(d, b, i, v, key, val)
 	if next >= 0 {
 		if *m == nil {
-			*m = make(map[K]V, run(b, i, tag, maxMapHint))
+			n, _ := run(b, i, tag, maxMapHint)
+			*m = make(map[K]V, n)
 		}
 		(*m)[k] = v
 	}
@@ -231,7 +236,8 @@ func ReadMessageMap[K Key, T any](d *Decoder, m *map[K]*T, b []byte, i int, tag 
 	k, v, next := readPair(d, b, i, nil, key, val)
 	if next >= 0 {
 		if *m == nil {
-			*m = make(map[K]*T, run(b, i, tag, maxMapHint))
+			n, _ := run(b, i, tag, maxMapHint)
+			*m = make(map[K]*T, n)
 		}
 		if v == nil {
 			v = new(T)

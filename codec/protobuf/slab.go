@@ -47,10 +47,13 @@ func sizeOf[T any]() int {
 	return max(1, int(unsafe.Sizeof(zero)))
 }
 
-// grow returns how many values to allocate where n are needed.
-func (s *slab[T]) grow(n int) int {
+// mostTogether returns how many elements of a list to allocate at once.
+func mostTogether[T any]() int { return max(1, maxList/sizeOf[T]()) }
+
+// grow returns how many values to allocate where one is needed.
+func (s *slab[T]) grow() int {
 	s.made = min(max(4, 2*s.made), max(1, maxSlab/sizeOf[T]()))
-	return max(n, s.made)
+	return s.made
 }
 
 // take returns n new values.
@@ -60,7 +63,10 @@ func take[T any](d *Decoder, slot, n int) []T {
 		return make([]T, n)
 	}
 	if len(s.values) < n {
-		s.values = make([]T, s.grow(n))
+		if made := s.grow(); n > made/2 {
+			return make([]T, n)
+		}
+		s.values = make([]T, s.made)
 	}
 	v := s.values[:n:n]
 	s.values = s.values[n:]
@@ -74,7 +80,7 @@ func Alloc[T any](d *Decoder, slot int) *T {
 		return new(T)
 	}
 	if len(s.values) == 0 {
-		s.values = make([]T, s.grow(1))
+		s.values = make([]T, s.grow())
 	}
 	p := &s.values[0]
 	s.values = s.values[1:]
@@ -92,15 +98,15 @@ func Make[T any](d *Decoder, slot int, p **T) *T {
 
 // room returns list with capacity for n more.
 func room[T any](d *Decoder, slot int, list []*T, n int) []*T {
-	if list != nil || n > maxSlab/8 {
+	if list != nil {
 		return append(list, make([]*T, n)...)[:len(list)]
 	}
 	s := slabOf[T](d, slot)
-	if s == nil {
+	if s == nil || n > maxSlab/16 {
 		return make([]*T, 0, n)
 	}
 	if len(s.pointers) < n {
-		s.pointers = make([]*T, max(n, min(max(8, s.made), maxSlab/8)))
+		s.pointers = make([]*T, max(2*n, min(max(8, s.made), maxSlab/8)))
 	}
 	v := s.pointers[:0:n]
 	s.pointers = s.pointers[n:]

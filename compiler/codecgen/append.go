@@ -55,7 +55,7 @@ func (m *message) appendField(f *protogen.Field) {
 	switch {
 	case f.Desc.IsMap():
 		key, val := f.Message.Fields[0], f.Message.Fields[1]
-		m.P("b = ", m.rt("AppendMap"), "(e, b, ", hex(tagOf(f, 2)), ", ", v, ", ", m.kind(key), ", ", m.kind(val), ")")
+		m.P("b = ", m.rt("AppendMap"), "(e, b, ", hex(tagOf(f, 2)), ", ", v, ", ", m.kind(key, v), ", ", m.kind(val, v), ")")
 	case f.Message != nil && f.Desc.IsList():
 		if m.opaque {
 			m.P("if ", v, " != nil {")

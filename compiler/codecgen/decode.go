@@ -60,7 +60,7 @@ func (m *message) decodeField(f *protogen.Field) {
 			name = "ReadMessageMap"
 		}
 		m.P("case ", tag, ":")
-		m.P("i = ", m.rt(name), "(d, ", v, ", b, i, ", tag, ", ", m.kind(key), ", ", m.kind(val), ")")
+		m.P("i = ", m.rt(name), "(d, ", v, ", b, i, ", tag, ", ", m.kind(key, v[1:]), ", ", m.kind(val, v[1:]), ")")
 	case f.Message != nil && f.Desc.IsList():
 		if m.opaque {
 			v = m.rt("New") + "(" + v + ")"

@@ -24,7 +24,7 @@ const root = "../../codec/protobuf/internal/testpb"
 func TestGolden(t *testing.T) {
 	for name, withCodec := range map[string]bool{
 		"foreign": false, "test2": true, "test3": true, "edition": true,
-		"opaque": true, "hybrid": true, "bench": true,
+		"edition24": true, "opaque": true, "hybrid": true, "e": true, "bench": true,
 	} {
 		t.Run(name, func(t *testing.T) {
 			files, err := filepath.Glob(filepath.Join(root, name, "*.proto"))

@@ -98,20 +98,22 @@ func (g *file) reader(s scalar, name string) string {
 	return g.rt(name)
 }
 
-// kind is the expression for the runtime's Kind of a map key or value.
-func (g *file) kind(f *protogen.Field) string {
+// kind is the expression for the runtime's Kind of a key or value of map. Types
+// are left to inference: a name such as e.Color could mean one of our variables.
+func (g *file) kind(f *protogen.Field, m string) string {
 	if f.Message != nil {
 		name := "ForeignKind"
 		if g.isStatic(f.Message) {
 			name = "MessageKind"
 		}
-		return g.rt(name) + "[" + g.QualifiedGoIdent(f.Message.GoIdent) + "]()"
+		return g.rt(name) + "(" + m + ")"
+	}
+	if f.Enum != nil {
+		return g.rt("EnumKind") + "(" + m + ")"
 	}
 	s := g.scalarOf(f)
 	arg := ""
 	switch f.Desc.Kind() {
-	case protoreflect.EnumKind:
-		arg = g.QualifiedGoIdent(f.Enum.GoIdent)
 	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
 		arg = "int32"
 	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:

@@ -41,8 +41,8 @@ func (x *Features) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptVarint(b, 0x60, x.Open)
 	b = protobuf.OptVarint(b, 0x68, x.Closed)
 	b = protobuf.AppendPackedVarint(b, 0x72, x.Closeds)
-	b = protobuf.AppendMap(e, b, 0x7a, x.ByName, protobuf.StringKind(), protobuf.VarintKind[Open]())
-	b = protobuf.AppendMap(e, b, 0x82, x.ByNumber, protobuf.VarintKind[int32](), protobuf.MessageKind[Features]())
+	b = protobuf.AppendMap(e, b, 0x7a, x.ByName, protobuf.StringKind(), protobuf.EnumKind(x.ByName))
+	b = protobuf.AppendMap(e, b, 0x82, x.ByNumber, protobuf.VarintKind[int32](), protobuf.MessageKind(x.ByNumber))
 	b = protobuf.AppendByteses(b, 0xa2, x.Raws)
 	b = protobuf.AppendMap(e, b, 0xaa, x.RawMap, protobuf.RawStringKind(), protobuf.RawStringKind())
 	b = protobuf.PutFixed32(b, 0xb5, math.Float32bits(x.ImplicitFloat))
@@ -110,9 +110,9 @@ func (x *Features) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x72:
 			i = protobuf.ReadPackedVarint(&x.Closeds, b, i)
 		case 0x7a:
-			i = protobuf.ReadMap(d, &x.ByName, b, i, 0x7a, protobuf.StringKind(), protobuf.VarintKind[Open]())
+			i = protobuf.ReadMap(d, &x.ByName, b, i, 0x7a, protobuf.StringKind(), protobuf.EnumKind(x.ByName))
 		case 0x82:
-			i = protobuf.ReadMessageMap(d, &x.ByNumber, b, i, 0x82, protobuf.VarintKind[int32](), protobuf.MessageKind[Features]())
+			i = protobuf.ReadMessageMap(d, &x.ByNumber, b, i, 0x82, protobuf.VarintKind[int32](), protobuf.MessageKind(x.ByNumber))
 		case 0x8b:
 			w, _ := x.One.(*Features_Grouped)
 			x.One = protobuf.Make(d, 1, &w)

@@ -174,7 +174,7 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Many {
 		b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
 	}
-	b = protobuf.AppendMap(e, b, 0x1a, x.Named, protobuf.StringKind(), protobuf.MessageKind[Scalars]())
+	b = protobuf.AppendMap(e, b, 0x1a, x.Named, protobuf.StringKind(), protobuf.MessageKind(x.Named))
 	b = protobuf.AppendMap(e, b, 0x22, x.Texts, protobuf.VarintKind[int32](), protobuf.StringKind())
 	b = protobuf.AppendPackedVarint(b, 0x2a, x.Numbers)
 	b = e.AppendStrings(b, 0x32, x.Strings)
@@ -230,7 +230,7 @@ func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x12:
 			i = protobuf.ReadMessages(d, 2, &x.Many, b, i, 0x12)
 		case 0x1a:
-			i = protobuf.ReadMessageMap(d, &x.Named, b, i, 0x1a, protobuf.StringKind(), protobuf.MessageKind[Scalars]())
+			i = protobuf.ReadMessageMap(d, &x.Named, b, i, 0x1a, protobuf.StringKind(), protobuf.MessageKind(x.Named))
 		case 0x22:
 			i = protobuf.ReadMap(d, &x.Texts, b, i, 0x22, protobuf.VarintKind[int32](), protobuf.StringKind())
 		case 0x28:

@@ -272,7 +272,7 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
 		}
 	}
-	b = protobuf.AppendMap(e, b, 0x1a, x.xxx_hidden_Named, protobuf.StringKind(), protobuf.MessageKind[Scalars]())
+	b = protobuf.AppendMap(e, b, 0x1a, x.xxx_hidden_Named, protobuf.StringKind(), protobuf.MessageKind(x.xxx_hidden_Named))
 	b = protobuf.AppendMap(e, b, 0x22, x.xxx_hidden_Texts, protobuf.VarintKind[int32](), protobuf.StringKind())
 	b = protobuf.AppendPackedVarint(b, 0x2a, x.xxx_hidden_Numbers)
 	b = e.AppendStrings(b, 0x32, x.xxx_hidden_Strings)
@@ -330,7 +330,7 @@ func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x12:
 			i = protobuf.ReadMessages(d, 2, protobuf.New(&x.xxx_hidden_Many), b, i, 0x12)
 		case 0x1a:
-			i = protobuf.ReadMessageMap(d, &x.xxx_hidden_Named, b, i, 0x1a, protobuf.StringKind(), protobuf.MessageKind[Scalars]())
+			i = protobuf.ReadMessageMap(d, &x.xxx_hidden_Named, b, i, 0x1a, protobuf.StringKind(), protobuf.MessageKind(x.xxx_hidden_Named))
 		case 0x22:
 			i = protobuf.ReadMap(d, &x.xxx_hidden_Texts, b, i, 0x22, protobuf.VarintKind[int32](), protobuf.StringKind())
 		case 0x28:

@@ -270,7 +270,7 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
 		}
 	}
-	b = protobuf.AppendMap(e, b, 0x1a, x.xxx_hidden_Named, protobuf.StringKind(), protobuf.MessageKind[Scalars]())
+	b = protobuf.AppendMap(e, b, 0x1a, x.xxx_hidden_Named, protobuf.StringKind(), protobuf.MessageKind(x.xxx_hidden_Named))
 	b = protobuf.AppendMap(e, b, 0x22, x.xxx_hidden_Texts, protobuf.VarintKind[int32](), protobuf.StringKind())
 	b = protobuf.AppendPackedVarint(b, 0x2a, x.xxx_hidden_Numbers)
 	b = e.AppendStrings(b, 0x32, x.xxx_hidden_Strings)
@@ -328,7 +328,7 @@ func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x12:
 			i = protobuf.ReadMessages(d, 2, protobuf.New(&x.xxx_hidden_Many), b, i, 0x12)
 		case 0x1a:
-			i = protobuf.ReadMessageMap(d, &x.xxx_hidden_Named, b, i, 0x1a, protobuf.StringKind(), protobuf.MessageKind[Scalars]())
+			i = protobuf.ReadMessageMap(d, &x.xxx_hidden_Named, b, i, 0x1a, protobuf.StringKind(), protobuf.MessageKind(x.xxx_hidden_Named))
 		case 0x22:
 			i = protobuf.ReadMap(d, &x.xxx_hidden_Texts, b, i, 0x22, protobuf.VarintKind[int32](), protobuf.StringKind())
 		case 0x28:
@@ -457,7 +457,7 @@ func (x *HasLazy) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = e.ForeignGroup(b, 0x23, v)
 		}
 	}
-	b = protobuf.AppendMap(e, b, 0x2a, x.xxx_hidden_ByNumber, protobuf.VarintKind[int32](), protobuf.ForeignKind[Lazy]())
+	b = protobuf.AppendMap(e, b, 0x2a, x.xxx_hidden_ByNumber, protobuf.VarintKind[int32](), protobuf.ForeignKind(x.xxx_hidden_ByNumber))
 	return append(b, x.unknownFields...)
 }
 
@@ -478,7 +478,7 @@ func (x *HasLazy) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x23:
 			i = protobuf.ReadForeignGroups(d, 11, protobuf.New(&x.xxx_hidden_Groups), b, i, 0x24)
 		case 0x2a:
-			i = protobuf.ReadMessageMap(d, &x.xxx_hidden_ByNumber, b, i, 0x2a, protobuf.VarintKind[int32](), protobuf.ForeignKind[Lazy]())
+			i = protobuf.ReadMessageMap(d, &x.xxx_hidden_ByNumber, b, i, 0x2a, protobuf.VarintKind[int32](), protobuf.ForeignKind(x.xxx_hidden_ByNumber))
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}

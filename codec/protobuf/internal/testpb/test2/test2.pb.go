@@ -7,6 +7,7 @@
 package test2
 
 import (
+	e "github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/e"
 	foreign "github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/foreign"
 	test3 "github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/test3"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
@@ -574,6 +575,8 @@ type Maps struct {
 	Bool          map[bool]bool                     `protobuf:"bytes,11,rep,name=bool" json:"bool,omitempty" protobuf_key:"varint,1,opt,name=key" protobuf_val:"varint,2,opt,name=value"`
 	String_       map[string]*foreign.Plain         `protobuf:"bytes,12,rep,name=string" json:"string,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	Times         map[string]*timestamppb.Timestamp `protobuf:"bytes,13,rep,name=times" json:"times,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Colors        map[string]e.Color                `protobuf:"bytes,14,rep,name=colors" json:"colors,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"varint,2,opt,name=value,enum=lupine.testpb.e.Color"`
+	Texts         map[string]*e.Text                `protobuf:"bytes,15,rep,name=texts" json:"texts,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -695,6 +698,20 @@ func (x *Maps) GetString_() map[string]*foreign.Plain {
 func (x *Maps) GetTimes() map[string]*timestamppb.Timestamp {
 	if x != nil {
 		return x.Times
+	}
+	return nil
+}
+
+func (x *Maps) GetColors() map[string]e.Color {
+	if x != nil {
+		return x.Colors
+	}
+	return nil
+}
+
+func (x *Maps) GetTexts() map[string]*e.Text {
+	if x != nil {
+		return x.Texts
 	}
 	return nil
 }
@@ -1436,6 +1453,10 @@ type Foreigners struct {
 	Any    *anypb.Any               `protobuf:"bytes,4,opt,name=any" json:"any,omitempty"`
 	Times  []*timestamppb.Timestamp `protobuf:"bytes,5,rep,name=times" json:"times,omitempty"`
 	Clash  *Clash                   `protobuf:"bytes,6,opt,name=clash" json:"clash,omitempty"`
+	Color  *e.Color                 `protobuf:"varint,13,opt,name=color,enum=lupine.testpb.e.Color" json:"color,omitempty"`
+	Colors []e.Color                `protobuf:"varint,14,rep,name=colors,enum=lupine.testpb.e.Color" json:"colors,omitempty"`
+	Text   *e.Text                  `protobuf:"bytes,15,opt,name=text" json:"text,omitempty"`
+	Texts  []*e.Text                `protobuf:"bytes,16,rep,name=texts" json:"texts,omitempty"`
 	// Compiled in another run, with methods.
 	Other    *test3.Other          `protobuf:"bytes,7,opt,name=other" json:"other,omitempty"`
 	Others   []*test3.Other        `protobuf:"bytes,8,rep,name=others" json:"others,omitempty"`
@@ -1511,6 +1532,34 @@ func (x *Foreigners) GetTimes() []*timestamppb.Timestamp {
 func (x *Foreigners) GetClash() *Clash {
 	if x != nil {
 		return x.Clash
+	}
+	return nil
+}
+
+func (x *Foreigners) GetColor() e.Color {
+	if x != nil && x.Color != nil {
+		return *x.Color
+	}
+	return e.Color(0)
+}
+
+func (x *Foreigners) GetColors() []e.Color {
+	if x != nil {
+		return x.Colors
+	}
+	return nil
+}
+
+func (x *Foreigners) GetText() *e.Text {
+	if x != nil {
+		return x.Text
+	}
+	return nil
+}
+
+func (x *Foreigners) GetTexts() []*e.Text {
+	if x != nil {
+		return x.Texts
 	}
 	return nil
 }
@@ -1774,7 +1823,7 @@ type Holder_Part struct {
 
 func (x *Holder_Part) Reset() {
 	*x = Holder_Part{}
-	mi := &file_test2_test2_proto_msgTypes[27]
+	mi := &file_test2_test2_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1786,7 +1835,7 @@ func (x *Holder_Part) String() string {
 func (*Holder_Part) ProtoMessage() {}
 
 func (x *Holder_Part) ProtoReflect() protoreflect.Message {
-	mi := &file_test2_test2_proto_msgTypes[27]
+	mi := &file_test2_test2_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1820,7 +1869,7 @@ type Groups_One struct {
 
 func (x *Groups_One) Reset() {
 	*x = Groups_One{}
-	mi := &file_test2_test2_proto_msgTypes[28]
+	mi := &file_test2_test2_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1832,7 +1881,7 @@ func (x *Groups_One) String() string {
 func (*Groups_One) ProtoMessage() {}
 
 func (x *Groups_One) ProtoReflect() protoreflect.Message {
-	mi := &file_test2_test2_proto_msgTypes[28]
+	mi := &file_test2_test2_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1879,7 +1928,7 @@ type Groups_Many struct {
 
 func (x *Groups_Many) Reset() {
 	*x = Groups_Many{}
-	mi := &file_test2_test2_proto_msgTypes[29]
+	mi := &file_test2_test2_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1891,7 +1940,7 @@ func (x *Groups_Many) String() string {
 func (*Groups_Many) ProtoMessage() {}
 
 func (x *Groups_Many) ProtoReflect() protoreflect.Message {
-	mi := &file_test2_test2_proto_msgTypes[29]
+	mi := &file_test2_test2_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1930,7 +1979,7 @@ type Groups_Left struct {
 
 func (x *Groups_Left) Reset() {
 	*x = Groups_Left{}
-	mi := &file_test2_test2_proto_msgTypes[30]
+	mi := &file_test2_test2_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1942,7 +1991,7 @@ func (x *Groups_Left) String() string {
 func (*Groups_Left) ProtoMessage() {}
 
 func (x *Groups_Left) ProtoReflect() protoreflect.Message {
-	mi := &file_test2_test2_proto_msgTypes[30]
+	mi := &file_test2_test2_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1974,7 +2023,7 @@ type Groups_One_Inner struct {
 
 func (x *Groups_One_Inner) Reset() {
 	*x = Groups_One_Inner{}
-	mi := &file_test2_test2_proto_msgTypes[31]
+	mi := &file_test2_test2_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1986,7 +2035,7 @@ func (x *Groups_One_Inner) String() string {
 func (*Groups_One_Inner) ProtoMessage() {}
 
 func (x *Groups_One_Inner) ProtoReflect() protoreflect.Message {
-	mi := &file_test2_test2_proto_msgTypes[31]
+	mi := &file_test2_test2_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2018,7 +2067,7 @@ type Tree_Sub struct {
 
 func (x *Tree_Sub) Reset() {
 	*x = Tree_Sub{}
-	mi := &file_test2_test2_proto_msgTypes[34]
+	mi := &file_test2_test2_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2030,7 +2079,7 @@ func (x *Tree_Sub) String() string {
 func (*Tree_Sub) ProtoMessage() {}
 
 func (x *Tree_Sub) ProtoReflect() protoreflect.Message {
-	mi := &file_test2_test2_proto_msgTypes[34]
+	mi := &file_test2_test2_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2134,7 +2183,7 @@ var File_test2_test2_proto protoreflect.FileDescriptor
 
 const file_test2_test2_proto_rawDesc = "" +
 	"\n" +
-	"\x11test2/test2.proto\x12\x13lupine.testpb.test2\x1a\x15foreign/foreign.proto\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x11test3/other.proto\"\xb5\x03\n" +
+	"\x11test2/test2.proto\x12\x13lupine.testpb.test2\x1a\te/e.proto\x1a\x15foreign/foreign.proto\x1a\x19google/protobuf/any.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x11test3/other.proto\"\xb5\x03\n" +
 	"\aScalars\x12\x10\n" +
 	"\x03i32\x18\x01 \x01(\x05R\x03i32\x12\x10\n" +
 	"\x03i64\x18\x02 \x01(\x03R\x03i64\x12\x10\n" +
@@ -2187,7 +2236,7 @@ const file_test2_test2_proto_rawDesc = "" +
 	"\x06pfloat\x18\x1f \x03(\x02B\x02\x10\x01R\x06pfloat\x12\x1c\n" +
 	"\apdouble\x18  \x03(\x01B\x02\x10\x01R\apdouble\x12\x18\n" +
 	"\x05pbool\x18! \x03(\bB\x02\x10\x01R\x05pbool\x126\n" +
-	"\x06pcolor\x18\" \x03(\x0e2\x1a.lupine.testpb.test2.ColorB\x02\x10\x01R\x06pcolor\"\xcd\f\n" +
+	"\x06pcolor\x18\" \x03(\x0e2\x1a.lupine.testpb.test2.ColorB\x02\x10\x01R\x06pcolor\"\xec\x0e\n" +
 	"\x04Maps\x124\n" +
 	"\x03i32\x18\x01 \x03(\v2\".lupine.testpb.test2.Maps.I32EntryR\x03i32\x124\n" +
 	"\x03i64\x18\x02 \x03(\v2\".lupine.testpb.test2.Maps.I64EntryR\x03i64\x124\n" +
@@ -2202,7 +2251,9 @@ const file_test2_test2_proto_rawDesc = "" +
 	" \x03(\v2#.lupine.testpb.test2.Maps.Sf64EntryR\x04sf64\x127\n" +
 	"\x04bool\x18\v \x03(\v2#.lupine.testpb.test2.Maps.BoolEntryR\x04bool\x12=\n" +
 	"\x06string\x18\f \x03(\v2%.lupine.testpb.test2.Maps.StringEntryR\x06string\x12:\n" +
-	"\x05times\x18\r \x03(\v2$.lupine.testpb.test2.Maps.TimesEntryR\x05times\x1aR\n" +
+	"\x05times\x18\r \x03(\v2$.lupine.testpb.test2.Maps.TimesEntryR\x05times\x12=\n" +
+	"\x06colors\x18\x0e \x03(\v2%.lupine.testpb.test2.Maps.ColorsEntryR\x06colors\x12:\n" +
+	"\x05texts\x18\x0f \x03(\v2$.lupine.testpb.test2.Maps.TextsEntryR\x05texts\x1aR\n" +
 	"\bI32Entry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\x05R\x03key\x120\n" +
 	"\x05value\x18\x02 \x01(\x0e2\x1a.lupine.testpb.test2.ColorR\x05value:\x028\x01\x1a6\n" +
@@ -2242,7 +2293,14 @@ const file_test2_test2_proto_rawDesc = "" +
 	"\n" +
 	"TimesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x120\n" +
-	"\x05value\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05value:\x028\x01\"\xe6\x01\n" +
+	"\x05value\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x05value:\x028\x01\x1aQ\n" +
+	"\vColorsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12,\n" +
+	"\x05value\x18\x02 \x01(\x0e2\x16.lupine.testpb.e.ColorR\x05value:\x028\x01\x1aO\n" +
+	"\n" +
+	"TextsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12+\n" +
+	"\x05value\x18\x02 \x01(\v2\x15.lupine.testpb.e.TextR\x05value:\x028\x01\"\xe6\x01\n" +
 	"\x06Strict\x12\x16\n" +
 	"\x06number\x18\x01 \x02(\x05R\x06number\x12\x12\n" +
 	"\x04text\x18\x02 \x02(\tR\x04text\x12\x12\n" +
@@ -2312,14 +2370,18 @@ const file_test2_test2_proto_rawDesc = "" +
 	"\x04text\x18\xc8\x01 \x03(\tR\x04text*\x05\bd\x10\xc8\x01*\t\b\xe8\a\x10\x80\x80\x80\x80\x02\"m\n" +
 	"\aExtends\x12/\n" +
 	"\x03one\x18\x01 \x01(\v2\x1d.lupine.testpb.test2.ExtendedR\x03one\x121\n" +
-	"\x04many\x18\x02 \x03(\v2\x1d.lupine.testpb.test2.ExtendedR\x04many\"\xc0\x05\n" +
+	"\x04many\x18\x02 \x03(\v2\x1d.lupine.testpb.test2.ExtendedR\x04many\"\xf6\x06\n" +
 	"\n" +
 	"Foreigners\x122\n" +
 	"\x05plain\x18\x01 \x01(\v2\x1c.lupine.testpb.foreign.PlainR\x05plain\x124\n" +
 	"\x06plains\x18\x02 \x03(\v2\x1c.lupine.testpb.foreign.PlainR\x06plains\x12&\n" +
 	"\x03any\x18\x04 \x01(\v2\x14.google.protobuf.AnyR\x03any\x120\n" +
 	"\x05times\x18\x05 \x03(\v2\x1a.google.protobuf.TimestampR\x05times\x120\n" +
-	"\x05clash\x18\x06 \x01(\v2\x1a.lupine.testpb.test2.ClashR\x05clash\x120\n" +
+	"\x05clash\x18\x06 \x01(\v2\x1a.lupine.testpb.test2.ClashR\x05clash\x12,\n" +
+	"\x05color\x18\r \x01(\x0e2\x16.lupine.testpb.e.ColorR\x05color\x12.\n" +
+	"\x06colors\x18\x0e \x03(\x0e2\x16.lupine.testpb.e.ColorR\x06colors\x12)\n" +
+	"\x04text\x18\x0f \x01(\v2\x15.lupine.testpb.e.TextR\x04text\x12+\n" +
+	"\x05texts\x18\x10 \x03(\v2\x15.lupine.testpb.e.TextR\x05texts\x120\n" +
 	"\x05other\x18\a \x01(\v2\x1a.lupine.testpb.test3.OtherR\x05other\x122\n" +
 	"\x06others\x18\b \x03(\v2\x1a.lupine.testpb.test3.OtherR\x06others\x12J\n" +
 	"\tother_map\x18\t \x03(\v2-.lupine.testpb.test2.Foreigners.OtherMapEntryR\botherMap\x124\n" +
@@ -2378,7 +2440,7 @@ func file_test2_test2_proto_rawDescGZIP() []byte {
 }
 
 var file_test2_test2_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_test2_test2_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_test2_test2_proto_msgTypes = make([]protoimpl.MessageInfo, 37)
 var file_test2_test2_proto_goTypes = []any{
 	(Color)(0),                    // 0: lupine.testpb.test2.Color
 	(*Scalars)(nil),               // 1: lupine.testpb.test2.Scalars
@@ -2407,20 +2469,24 @@ var file_test2_test2_proto_goTypes = []any{
 	nil,                           // 24: lupine.testpb.test2.Maps.BoolEntry
 	nil,                           // 25: lupine.testpb.test2.Maps.StringEntry
 	nil,                           // 26: lupine.testpb.test2.Maps.TimesEntry
-	nil,                           // 27: lupine.testpb.test2.Holder.ByNumberEntry
-	(*Holder_Part)(nil),           // 28: lupine.testpb.test2.Holder.Part
-	(*Groups_One)(nil),            // 29: lupine.testpb.test2.Groups.One
-	(*Groups_Many)(nil),           // 30: lupine.testpb.test2.Groups.Many
-	(*Groups_Left)(nil),           // 31: lupine.testpb.test2.Groups.Left
-	(*Groups_One_Inner)(nil),      // 32: lupine.testpb.test2.Groups.One.Inner
-	nil,                           // 33: lupine.testpb.test2.Foreigners.OtherMapEntry
-	nil,                           // 34: lupine.testpb.test2.Tree.NamedEntry
-	(*Tree_Sub)(nil),              // 35: lupine.testpb.test2.Tree.Sub
-	(*foreign.Strict)(nil),        // 36: lupine.testpb.foreign.Strict
-	(*foreign.Plain)(nil),         // 37: lupine.testpb.foreign.Plain
-	(*timestamppb.Timestamp)(nil), // 38: google.protobuf.Timestamp
-	(*anypb.Any)(nil),             // 39: google.protobuf.Any
-	(*test3.Other)(nil),           // 40: lupine.testpb.test3.Other
+	nil,                           // 27: lupine.testpb.test2.Maps.ColorsEntry
+	nil,                           // 28: lupine.testpb.test2.Maps.TextsEntry
+	nil,                           // 29: lupine.testpb.test2.Holder.ByNumberEntry
+	(*Holder_Part)(nil),           // 30: lupine.testpb.test2.Holder.Part
+	(*Groups_One)(nil),            // 31: lupine.testpb.test2.Groups.One
+	(*Groups_Many)(nil),           // 32: lupine.testpb.test2.Groups.Many
+	(*Groups_Left)(nil),           // 33: lupine.testpb.test2.Groups.Left
+	(*Groups_One_Inner)(nil),      // 34: lupine.testpb.test2.Groups.One.Inner
+	nil,                           // 35: lupine.testpb.test2.Foreigners.OtherMapEntry
+	nil,                           // 36: lupine.testpb.test2.Tree.NamedEntry
+	(*Tree_Sub)(nil),              // 37: lupine.testpb.test2.Tree.Sub
+	(*foreign.Strict)(nil),        // 38: lupine.testpb.foreign.Strict
+	(*foreign.Plain)(nil),         // 39: lupine.testpb.foreign.Plain
+	(*timestamppb.Timestamp)(nil), // 40: google.protobuf.Timestamp
+	(*anypb.Any)(nil),             // 41: google.protobuf.Any
+	(e.Color)(0),                  // 42: lupine.testpb.e.Color
+	(*e.Text)(nil),                // 43: lupine.testpb.e.Text
+	(*test3.Other)(nil),           // 44: lupine.testpb.test3.Other
 }
 var file_test2_test2_proto_depIdxs = []int32{
 	0,  // 0: lupine.testpb.test2.Scalars.color:type_name -> lupine.testpb.test2.Color
@@ -2439,72 +2505,80 @@ var file_test2_test2_proto_depIdxs = []int32{
 	24, // 13: lupine.testpb.test2.Maps.bool:type_name -> lupine.testpb.test2.Maps.BoolEntry
 	25, // 14: lupine.testpb.test2.Maps.string:type_name -> lupine.testpb.test2.Maps.StringEntry
 	26, // 15: lupine.testpb.test2.Maps.times:type_name -> lupine.testpb.test2.Maps.TimesEntry
-	0,  // 16: lupine.testpb.test2.Strict.color:type_name -> lupine.testpb.test2.Color
-	4,  // 17: lupine.testpb.test2.Strict.child:type_name -> lupine.testpb.test2.Strict
-	4,  // 18: lupine.testpb.test2.Strict.children:type_name -> lupine.testpb.test2.Strict
-	4,  // 19: lupine.testpb.test2.Holder.strict:type_name -> lupine.testpb.test2.Strict
-	4,  // 20: lupine.testpb.test2.Holder.stricts:type_name -> lupine.testpb.test2.Strict
-	27, // 21: lupine.testpb.test2.Holder.by_number:type_name -> lupine.testpb.test2.Holder.ByNumberEntry
-	4,  // 22: lupine.testpb.test2.Holder.either:type_name -> lupine.testpb.test2.Strict
-	36, // 23: lupine.testpb.test2.Holder.or:type_name -> lupine.testpb.foreign.Strict
-	36, // 24: lupine.testpb.test2.Holder.foreign:type_name -> lupine.testpb.foreign.Strict
-	36, // 25: lupine.testpb.test2.Holder.foreigns:type_name -> lupine.testpb.foreign.Strict
-	28, // 26: lupine.testpb.test2.Holder.part:type_name -> lupine.testpb.test2.Holder.Part
-	29, // 27: lupine.testpb.test2.Groups.one:type_name -> lupine.testpb.test2.Groups.One
-	30, // 28: lupine.testpb.test2.Groups.many:type_name -> lupine.testpb.test2.Groups.Many
-	31, // 29: lupine.testpb.test2.Groups.left:type_name -> lupine.testpb.test2.Groups.Left
-	1,  // 30: lupine.testpb.test2.Oneofs.scalars:type_name -> lupine.testpb.test2.Scalars
-	0,  // 31: lupine.testpb.test2.Oneofs.color:type_name -> lupine.testpb.test2.Color
-	37, // 32: lupine.testpb.test2.Oneofs.plain:type_name -> lupine.testpb.foreign.Plain
-	38, // 33: lupine.testpb.test2.Oneofs.time:type_name -> google.protobuf.Timestamp
-	7,  // 34: lupine.testpb.test2.Oneofs.oneofs:type_name -> lupine.testpb.test2.Oneofs
-	8,  // 35: lupine.testpb.test2.Extends.one:type_name -> lupine.testpb.test2.Extended
-	8,  // 36: lupine.testpb.test2.Extends.many:type_name -> lupine.testpb.test2.Extended
-	37, // 37: lupine.testpb.test2.Foreigners.plain:type_name -> lupine.testpb.foreign.Plain
-	37, // 38: lupine.testpb.test2.Foreigners.plains:type_name -> lupine.testpb.foreign.Plain
-	39, // 39: lupine.testpb.test2.Foreigners.any:type_name -> google.protobuf.Any
-	38, // 40: lupine.testpb.test2.Foreigners.times:type_name -> google.protobuf.Timestamp
-	11, // 41: lupine.testpb.test2.Foreigners.clash:type_name -> lupine.testpb.test2.Clash
-	40, // 42: lupine.testpb.test2.Foreigners.other:type_name -> lupine.testpb.test3.Other
-	40, // 43: lupine.testpb.test2.Foreigners.others:type_name -> lupine.testpb.test3.Other
-	33, // 44: lupine.testpb.test2.Foreigners.other_map:type_name -> lupine.testpb.test2.Foreigners.OtherMapEntry
-	11, // 45: lupine.testpb.test2.Foreigners.clashes:type_name -> lupine.testpb.test2.Clash
-	11, // 46: lupine.testpb.test2.Foreigners.one_clash:type_name -> lupine.testpb.test2.Clash
-	40, // 47: lupine.testpb.test2.Foreigners.one_other:type_name -> lupine.testpb.test3.Other
-	1,  // 48: lupine.testpb.test2.Clash.scalars:type_name -> lupine.testpb.test2.Scalars
-	13, // 49: lupine.testpb.test2.Tree.left:type_name -> lupine.testpb.test2.Tree
-	13, // 50: lupine.testpb.test2.Tree.right:type_name -> lupine.testpb.test2.Tree
-	13, // 51: lupine.testpb.test2.Tree.more:type_name -> lupine.testpb.test2.Tree
-	34, // 52: lupine.testpb.test2.Tree.named:type_name -> lupine.testpb.test2.Tree.NamedEntry
-	35, // 53: lupine.testpb.test2.Tree.sub:type_name -> lupine.testpb.test2.Tree.Sub
-	0,  // 54: lupine.testpb.test2.Maps.I32Entry.value:type_name -> lupine.testpb.test2.Color
-	1,  // 55: lupine.testpb.test2.Maps.S32Entry.value:type_name -> lupine.testpb.test2.Scalars
-	4,  // 56: lupine.testpb.test2.Maps.S64Entry.value:type_name -> lupine.testpb.test2.Strict
-	37, // 57: lupine.testpb.test2.Maps.StringEntry.value:type_name -> lupine.testpb.foreign.Plain
-	38, // 58: lupine.testpb.test2.Maps.TimesEntry.value:type_name -> google.protobuf.Timestamp
-	4,  // 59: lupine.testpb.test2.Holder.ByNumberEntry.value:type_name -> lupine.testpb.test2.Strict
-	6,  // 60: lupine.testpb.test2.Groups.One.groups:type_name -> lupine.testpb.test2.Groups
-	32, // 61: lupine.testpb.test2.Groups.One.inner:type_name -> lupine.testpb.test2.Groups.One.Inner
-	1,  // 62: lupine.testpb.test2.Groups.Many.scalars:type_name -> lupine.testpb.test2.Scalars
-	40, // 63: lupine.testpb.test2.Foreigners.OtherMapEntry.value:type_name -> lupine.testpb.test3.Other
-	13, // 64: lupine.testpb.test2.Tree.NamedEntry.value:type_name -> lupine.testpb.test2.Tree
-	13, // 65: lupine.testpb.test2.Tree.Sub.tree:type_name -> lupine.testpb.test2.Tree
-	8,  // 66: lupine.testpb.test2.ext_number:extendee -> lupine.testpb.test2.Extended
-	8,  // 67: lupine.testpb.test2.ext_text:extendee -> lupine.testpb.test2.Extended
-	8,  // 68: lupine.testpb.test2.ext_strict:extendee -> lupine.testpb.test2.Extended
-	8,  // 69: lupine.testpb.test2.ext_packed:extendee -> lupine.testpb.test2.Extended
-	8,  // 70: lupine.testpb.test2.ext_extended:extendee -> lupine.testpb.test2.Extended
-	8,  // 71: lupine.testpb.test2.ext_plain:extendee -> lupine.testpb.test2.Extended
-	8,  // 72: lupine.testpb.test2.ext_color:extendee -> lupine.testpb.test2.Extended
-	4,  // 73: lupine.testpb.test2.ext_strict:type_name -> lupine.testpb.test2.Strict
-	8,  // 74: lupine.testpb.test2.ext_extended:type_name -> lupine.testpb.test2.Extended
-	37, // 75: lupine.testpb.test2.ext_plain:type_name -> lupine.testpb.foreign.Plain
-	0,  // 76: lupine.testpb.test2.ext_color:type_name -> lupine.testpb.test2.Color
-	77, // [77:77] is the sub-list for method output_type
-	77, // [77:77] is the sub-list for method input_type
-	73, // [73:77] is the sub-list for extension type_name
-	66, // [66:73] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	27, // 16: lupine.testpb.test2.Maps.colors:type_name -> lupine.testpb.test2.Maps.ColorsEntry
+	28, // 17: lupine.testpb.test2.Maps.texts:type_name -> lupine.testpb.test2.Maps.TextsEntry
+	0,  // 18: lupine.testpb.test2.Strict.color:type_name -> lupine.testpb.test2.Color
+	4,  // 19: lupine.testpb.test2.Strict.child:type_name -> lupine.testpb.test2.Strict
+	4,  // 20: lupine.testpb.test2.Strict.children:type_name -> lupine.testpb.test2.Strict
+	4,  // 21: lupine.testpb.test2.Holder.strict:type_name -> lupine.testpb.test2.Strict
+	4,  // 22: lupine.testpb.test2.Holder.stricts:type_name -> lupine.testpb.test2.Strict
+	29, // 23: lupine.testpb.test2.Holder.by_number:type_name -> lupine.testpb.test2.Holder.ByNumberEntry
+	4,  // 24: lupine.testpb.test2.Holder.either:type_name -> lupine.testpb.test2.Strict
+	38, // 25: lupine.testpb.test2.Holder.or:type_name -> lupine.testpb.foreign.Strict
+	38, // 26: lupine.testpb.test2.Holder.foreign:type_name -> lupine.testpb.foreign.Strict
+	38, // 27: lupine.testpb.test2.Holder.foreigns:type_name -> lupine.testpb.foreign.Strict
+	30, // 28: lupine.testpb.test2.Holder.part:type_name -> lupine.testpb.test2.Holder.Part
+	31, // 29: lupine.testpb.test2.Groups.one:type_name -> lupine.testpb.test2.Groups.One
+	32, // 30: lupine.testpb.test2.Groups.many:type_name -> lupine.testpb.test2.Groups.Many
+	33, // 31: lupine.testpb.test2.Groups.left:type_name -> lupine.testpb.test2.Groups.Left
+	1,  // 32: lupine.testpb.test2.Oneofs.scalars:type_name -> lupine.testpb.test2.Scalars
+	0,  // 33: lupine.testpb.test2.Oneofs.color:type_name -> lupine.testpb.test2.Color
+	39, // 34: lupine.testpb.test2.Oneofs.plain:type_name -> lupine.testpb.foreign.Plain
+	40, // 35: lupine.testpb.test2.Oneofs.time:type_name -> google.protobuf.Timestamp
+	7,  // 36: lupine.testpb.test2.Oneofs.oneofs:type_name -> lupine.testpb.test2.Oneofs
+	8,  // 37: lupine.testpb.test2.Extends.one:type_name -> lupine.testpb.test2.Extended
+	8,  // 38: lupine.testpb.test2.Extends.many:type_name -> lupine.testpb.test2.Extended
+	39, // 39: lupine.testpb.test2.Foreigners.plain:type_name -> lupine.testpb.foreign.Plain
+	39, // 40: lupine.testpb.test2.Foreigners.plains:type_name -> lupine.testpb.foreign.Plain
+	41, // 41: lupine.testpb.test2.Foreigners.any:type_name -> google.protobuf.Any
+	40, // 42: lupine.testpb.test2.Foreigners.times:type_name -> google.protobuf.Timestamp
+	11, // 43: lupine.testpb.test2.Foreigners.clash:type_name -> lupine.testpb.test2.Clash
+	42, // 44: lupine.testpb.test2.Foreigners.color:type_name -> lupine.testpb.e.Color
+	42, // 45: lupine.testpb.test2.Foreigners.colors:type_name -> lupine.testpb.e.Color
+	43, // 46: lupine.testpb.test2.Foreigners.text:type_name -> lupine.testpb.e.Text
+	43, // 47: lupine.testpb.test2.Foreigners.texts:type_name -> lupine.testpb.e.Text
+	44, // 48: lupine.testpb.test2.Foreigners.other:type_name -> lupine.testpb.test3.Other
+	44, // 49: lupine.testpb.test2.Foreigners.others:type_name -> lupine.testpb.test3.Other
+	35, // 50: lupine.testpb.test2.Foreigners.other_map:type_name -> lupine.testpb.test2.Foreigners.OtherMapEntry
+	11, // 51: lupine.testpb.test2.Foreigners.clashes:type_name -> lupine.testpb.test2.Clash
+	11, // 52: lupine.testpb.test2.Foreigners.one_clash:type_name -> lupine.testpb.test2.Clash
+	44, // 53: lupine.testpb.test2.Foreigners.one_other:type_name -> lupine.testpb.test3.Other
+	1,  // 54: lupine.testpb.test2.Clash.scalars:type_name -> lupine.testpb.test2.Scalars
+	13, // 55: lupine.testpb.test2.Tree.left:type_name -> lupine.testpb.test2.Tree
+	13, // 56: lupine.testpb.test2.Tree.right:type_name -> lupine.testpb.test2.Tree
+	13, // 57: lupine.testpb.test2.Tree.more:type_name -> lupine.testpb.test2.Tree
+	36, // 58: lupine.testpb.test2.Tree.named:type_name -> lupine.testpb.test2.Tree.NamedEntry
+	37, // 59: lupine.testpb.test2.Tree.sub:type_name -> lupine.testpb.test2.Tree.Sub
+	0,  // 60: lupine.testpb.test2.Maps.I32Entry.value:type_name -> lupine.testpb.test2.Color
+	1,  // 61: lupine.testpb.test2.Maps.S32Entry.value:type_name -> lupine.testpb.test2.Scalars
+	4,  // 62: lupine.testpb.test2.Maps.S64Entry.value:type_name -> lupine.testpb.test2.Strict
+	39, // 63: lupine.testpb.test2.Maps.StringEntry.value:type_name -> lupine.testpb.foreign.Plain
+	40, // 64: lupine.testpb.test2.Maps.TimesEntry.value:type_name -> google.protobuf.Timestamp
+	42, // 65: lupine.testpb.test2.Maps.ColorsEntry.value:type_name -> lupine.testpb.e.Color
+	43, // 66: lupine.testpb.test2.Maps.TextsEntry.value:type_name -> lupine.testpb.e.Text
+	4,  // 67: lupine.testpb.test2.Holder.ByNumberEntry.value:type_name -> lupine.testpb.test2.Strict
+	6,  // 68: lupine.testpb.test2.Groups.One.groups:type_name -> lupine.testpb.test2.Groups
+	34, // 69: lupine.testpb.test2.Groups.One.inner:type_name -> lupine.testpb.test2.Groups.One.Inner
+	1,  // 70: lupine.testpb.test2.Groups.Many.scalars:type_name -> lupine.testpb.test2.Scalars
+	44, // 71: lupine.testpb.test2.Foreigners.OtherMapEntry.value:type_name -> lupine.testpb.test3.Other
+	13, // 72: lupine.testpb.test2.Tree.NamedEntry.value:type_name -> lupine.testpb.test2.Tree
+	13, // 73: lupine.testpb.test2.Tree.Sub.tree:type_name -> lupine.testpb.test2.Tree
+	8,  // 74: lupine.testpb.test2.ext_number:extendee -> lupine.testpb.test2.Extended
+	8,  // 75: lupine.testpb.test2.ext_text:extendee -> lupine.testpb.test2.Extended
+	8,  // 76: lupine.testpb.test2.ext_strict:extendee -> lupine.testpb.test2.Extended
+	8,  // 77: lupine.testpb.test2.ext_packed:extendee -> lupine.testpb.test2.Extended
+	8,  // 78: lupine.testpb.test2.ext_extended:extendee -> lupine.testpb.test2.Extended
+	8,  // 79: lupine.testpb.test2.ext_plain:extendee -> lupine.testpb.test2.Extended
+	8,  // 80: lupine.testpb.test2.ext_color:extendee -> lupine.testpb.test2.Extended
+	4,  // 81: lupine.testpb.test2.ext_strict:type_name -> lupine.testpb.test2.Strict
+	8,  // 82: lupine.testpb.test2.ext_extended:type_name -> lupine.testpb.test2.Extended
+	39, // 83: lupine.testpb.test2.ext_plain:type_name -> lupine.testpb.foreign.Plain
+	0,  // 84: lupine.testpb.test2.ext_color:type_name -> lupine.testpb.test2.Color
+	85, // [85:85] is the sub-list for method output_type
+	85, // [85:85] is the sub-list for method input_type
+	81, // [81:85] is the sub-list for extension type_name
+	74, // [74:81] is the sub-list for extension extendee
+	0,  // [0:74] is the sub-list for field type_name
 }
 
 func init() { file_test2_test2_proto_init() }
@@ -2547,7 +2621,7 @@ func file_test2_test2_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_test2_test2_proto_rawDesc), len(file_test2_test2_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   35,
+			NumMessages:   37,
 			NumExtensions: 7,
 			NumServices:   0,
 		},

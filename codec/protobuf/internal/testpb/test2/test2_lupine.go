@@ -7,9 +7,6 @@ import (
 	"math"
 
 	"github.com/lupine-rpc/lupine/codec/protobuf"
-	"github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/foreign"
-	"github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/test3"
-	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // LupineAppend is called by Lupine's codec.
@@ -266,19 +263,21 @@ func (x *Maps) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x == nil {
 		return b
 	}
-	b = protobuf.AppendMap(e, b, 0x0a, x.I32, protobuf.VarintKind[int32](), protobuf.VarintKind[Color]())
+	b = protobuf.AppendMap(e, b, 0x0a, x.I32, protobuf.VarintKind[int32](), protobuf.EnumKind(x.I32))
 	b = protobuf.AppendMap(e, b, 0x12, x.I64, protobuf.VarintKind[int64](), protobuf.DoubleKind())
 	b = protobuf.AppendMap(e, b, 0x1a, x.U32, protobuf.VarintKind[uint32](), protobuf.FloatKind())
 	b = protobuf.AppendMap(e, b, 0x22, x.U64, protobuf.VarintKind[uint64](), protobuf.BytesKind())
-	b = protobuf.AppendMap(e, b, 0x2a, x.S32, protobuf.SintKind[int32](), protobuf.MessageKind[Scalars]())
-	b = protobuf.AppendMap(e, b, 0x32, x.S64, protobuf.SintKind[int64](), protobuf.MessageKind[Strict]())
+	b = protobuf.AppendMap(e, b, 0x2a, x.S32, protobuf.SintKind[int32](), protobuf.MessageKind(x.S32))
+	b = protobuf.AppendMap(e, b, 0x32, x.S64, protobuf.SintKind[int64](), protobuf.MessageKind(x.S64))
 	b = protobuf.AppendMap(e, b, 0x3a, x.F32, protobuf.Fixed32Kind[uint32](), protobuf.RawStringKind())
 	b = protobuf.AppendMap(e, b, 0x42, x.F64, protobuf.Fixed64Kind[uint64](), protobuf.Fixed64Kind[uint64]())
 	b = protobuf.AppendMap(e, b, 0x4a, x.Sf32, protobuf.Fixed32Kind[int32](), protobuf.SintKind[int64]())
 	b = protobuf.AppendMap(e, b, 0x52, x.Sf64, protobuf.Fixed64Kind[int64](), protobuf.Fixed32Kind[int32]())
 	b = protobuf.AppendMap(e, b, 0x5a, x.Bool, protobuf.BoolKind(), protobuf.BoolKind())
-	b = protobuf.AppendMap(e, b, 0x62, x.String_, protobuf.RawStringKind(), protobuf.ForeignKind[foreign.Plain]())
-	b = protobuf.AppendMap(e, b, 0x6a, x.Times, protobuf.RawStringKind(), protobuf.ForeignKind[timestamppb.Timestamp]())
+	b = protobuf.AppendMap(e, b, 0x62, x.String_, protobuf.RawStringKind(), protobuf.ForeignKind(x.String_))
+	b = protobuf.AppendMap(e, b, 0x6a, x.Times, protobuf.RawStringKind(), protobuf.ForeignKind(x.Times))
+	b = protobuf.AppendMap(e, b, 0x72, x.Colors, protobuf.RawStringKind(), protobuf.EnumKind(x.Colors))
+	b = protobuf.AppendMap(e, b, 0x7a, x.Texts, protobuf.RawStringKind(), protobuf.ForeignKind(x.Texts))
 	return append(b, x.unknownFields...)
 }
 
@@ -291,7 +290,7 @@ func (x *Maps) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			i = protobuf.ReadMap(d, &x.I32, b, i, 0x0a, protobuf.VarintKind[int32](), protobuf.VarintKind[Color]())
+			i = protobuf.ReadMap(d, &x.I32, b, i, 0x0a, protobuf.VarintKind[int32](), protobuf.EnumKind(x.I32))
 		case 0x12:
 			i = protobuf.ReadMap(d, &x.I64, b, i, 0x12, protobuf.VarintKind[int64](), protobuf.DoubleKind())
 		case 0x1a:
@@ -299,9 +298,9 @@ func (x *Maps) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x22:
 			i = protobuf.ReadMap(d, &x.U64, b, i, 0x22, protobuf.VarintKind[uint64](), protobuf.BytesKind())
 		case 0x2a:
-			i = protobuf.ReadMessageMap(d, &x.S32, b, i, 0x2a, protobuf.SintKind[int32](), protobuf.MessageKind[Scalars]())
+			i = protobuf.ReadMessageMap(d, &x.S32, b, i, 0x2a, protobuf.SintKind[int32](), protobuf.MessageKind(x.S32))
 		case 0x32:
-			i = protobuf.ReadMessageMap(d, &x.S64, b, i, 0x32, protobuf.SintKind[int64](), protobuf.MessageKind[Strict]())
+			i = protobuf.ReadMessageMap(d, &x.S64, b, i, 0x32, protobuf.SintKind[int64](), protobuf.MessageKind(x.S64))
 		case 0x3a:
 			i = protobuf.ReadMap(d, &x.F32, b, i, 0x3a, protobuf.Fixed32Kind[uint32](), protobuf.RawStringKind())
 		case 0x42:
@@ -313,9 +312,13 @@ func (x *Maps) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x5a:
 			i = protobuf.ReadMap(d, &x.Bool, b, i, 0x5a, protobuf.BoolKind(), protobuf.BoolKind())
 		case 0x62:
-			i = protobuf.ReadMessageMap(d, &x.String_, b, i, 0x62, protobuf.RawStringKind(), protobuf.ForeignKind[foreign.Plain]())
+			i = protobuf.ReadMessageMap(d, &x.String_, b, i, 0x62, protobuf.RawStringKind(), protobuf.ForeignKind(x.String_))
 		case 0x6a:
-			i = protobuf.ReadMessageMap(d, &x.Times, b, i, 0x6a, protobuf.RawStringKind(), protobuf.ForeignKind[timestamppb.Timestamp]())
+			i = protobuf.ReadMessageMap(d, &x.Times, b, i, 0x6a, protobuf.RawStringKind(), protobuf.ForeignKind(x.Times))
+		case 0x72:
+			i = protobuf.ReadMap(d, &x.Colors, b, i, 0x72, protobuf.RawStringKind(), protobuf.EnumKind(x.Colors))
+		case 0x7a:
+			i = protobuf.ReadMessageMap(d, &x.Texts, b, i, 0x7a, protobuf.RawStringKind(), protobuf.ForeignKind(x.Texts))
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -390,7 +393,7 @@ func (x *Holder) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Stricts {
 		b = e.Large(b, 0x12, v, len(v.GetData()))
 	}
-	b = protobuf.AppendMap(e, b, 0x1a, x.ByNumber, protobuf.VarintKind[int32](), protobuf.MessageKind[Strict]())
+	b = protobuf.AppendMap(e, b, 0x1a, x.ByNumber, protobuf.VarintKind[int32](), protobuf.MessageKind(x.ByNumber))
 	if x.Foreign != nil {
 		b = e.Foreign(b, 0x3a, x.Foreign)
 	}
@@ -430,7 +433,7 @@ func (x *Holder) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x12:
 			i = protobuf.ReadMessages(d, 0, &x.Stricts, b, i, 0x12)
 		case 0x1a:
-			i = protobuf.ReadMessageMap(d, &x.ByNumber, b, i, 0x1a, protobuf.VarintKind[int32](), protobuf.MessageKind[Strict]())
+			i = protobuf.ReadMessageMap(d, &x.ByNumber, b, i, 0x1a, protobuf.VarintKind[int32](), protobuf.MessageKind(x.ByNumber))
 		case 0x22:
 			w, _ := x.One.(*Holder_Either)
 			x.One = protobuf.Make(d, 1, &w)
@@ -896,9 +899,17 @@ func (x *Foreigners) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Others {
 		b = e.Foreign(b, 0x42, v)
 	}
-	b = protobuf.AppendMap(e, b, 0x4a, x.OtherMap, protobuf.BoolKind(), protobuf.ForeignKind[test3.Other]())
+	b = protobuf.AppendMap(e, b, 0x4a, x.OtherMap, protobuf.BoolKind(), protobuf.ForeignKind(x.OtherMap))
 	for _, v := range x.Clashes {
 		b = e.Foreign(b, 0x52, v)
+	}
+	b = protobuf.OptVarint(b, 0x68, x.Color)
+	b = protobuf.AppendVarints(b, 0x70, x.Colors)
+	if x.Text != nil {
+		b = e.Foreign(b, 0x7a, x.Text)
+	}
+	for _, v := range x.Texts {
+		b = e.Foreign(b, 0x82, v)
 	}
 	switch w := x.One.(type) {
 	case *Foreigners_OneClash:
@@ -931,22 +942,32 @@ func (x *Foreigners) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 			i = protobuf.ReadForeigns(d, 28, &x.Times, b, i, 0x2a)
 		case 0x32:
 			i = d.Foreign(protobuf.Make(d, 33, &x.Clash), b, i)
+		case 0x68:
+			i = protobuf.ReadOptVarint(&x.Color, b, i)
+		case 0x70:
+			i = protobuf.ReadVarints(&x.Colors, b, i, 0x70)
+		case 0x72:
+			i = protobuf.ReadPackedVarint(&x.Colors, b, i)
+		case 0x7a:
+			i = d.Foreign(protobuf.Make(d, 34, &x.Text), b, i)
+		case 0x82:
+			i = protobuf.ReadForeigns(d, 34, &x.Texts, b, i, 0x82)
 		case 0x3a:
-			i = d.Foreign(protobuf.Make(d, 34, &x.Other), b, i)
+			i = d.Foreign(protobuf.Make(d, 35, &x.Other), b, i)
 		case 0x42:
-			i = protobuf.ReadForeigns(d, 34, &x.Others, b, i, 0x42)
+			i = protobuf.ReadForeigns(d, 35, &x.Others, b, i, 0x42)
 		case 0x4a:
-			i = protobuf.ReadMessageMap(d, &x.OtherMap, b, i, 0x4a, protobuf.BoolKind(), protobuf.ForeignKind[test3.Other]())
+			i = protobuf.ReadMessageMap(d, &x.OtherMap, b, i, 0x4a, protobuf.BoolKind(), protobuf.ForeignKind(x.OtherMap))
 		case 0x52:
 			i = protobuf.ReadForeigns(d, 33, &x.Clashes, b, i, 0x52)
 		case 0x5a:
 			w, _ := x.One.(*Foreigners_OneClash)
-			x.One = protobuf.Make(d, 35, &w)
+			x.One = protobuf.Make(d, 36, &w)
 			i = d.Foreign(protobuf.Make(d, 33, &w.OneClash), b, i)
 		case 0x62:
 			w, _ := x.One.(*Foreigners_OneOther)
-			x.One = protobuf.Make(d, 36, &w)
-			i = d.Foreign(protobuf.Make(d, 34, &w.OneOther), b, i)
+			x.One = protobuf.Make(d, 37, &w)
+			i = d.Foreign(protobuf.Make(d, 35, &w.OneOther), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -994,7 +1015,7 @@ func (x *Tree) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.More {
 		b = protobuf.End2(v.LupineAppend(e, append(b, 0x1a, 0, 0)), len(b)+3)
 	}
-	b = protobuf.AppendMap(e, b, 0x22, x.Named, protobuf.RawStringKind(), protobuf.MessageKind[Tree]())
+	b = protobuf.AppendMap(e, b, 0x22, x.Named, protobuf.RawStringKind(), protobuf.MessageKind(x.Named))
 	b = protobuf.OptVarint(b, 0x28, x.Value)
 	if x.Sub != nil {
 		b = append(x.Sub.LupineAppend(e, append(b, 0x33)), 0x34)
@@ -1012,17 +1033,17 @@ func (x *Tree) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			i = d.Message(protobuf.Make(d, 37, &x.Left), b, i)
+			i = d.Message(protobuf.Make(d, 38, &x.Left), b, i)
 		case 0x12:
-			i = d.Message(protobuf.Make(d, 37, &x.Right), b, i)
+			i = d.Message(protobuf.Make(d, 38, &x.Right), b, i)
 		case 0x1a:
-			i = protobuf.ReadMessages(d, 37, &x.More, b, i, 0x1a)
+			i = protobuf.ReadMessages(d, 38, &x.More, b, i, 0x1a)
 		case 0x22:
-			i = protobuf.ReadMessageMap(d, &x.Named, b, i, 0x22, protobuf.RawStringKind(), protobuf.MessageKind[Tree]())
+			i = protobuf.ReadMessageMap(d, &x.Named, b, i, 0x22, protobuf.RawStringKind(), protobuf.MessageKind(x.Named))
 		case 0x28:
 			i = protobuf.ReadOptVarint(&x.Value, b, i)
 		case 0x33:
-			i = d.Group(protobuf.Make(d, 38, &x.Sub), b, i, 0x34)
+			i = d.Group(protobuf.Make(d, 39, &x.Sub), b, i, 0x34)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -1054,7 +1075,7 @@ func (x *Tree_Sub) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			i = d.Message(protobuf.Make(d, 37, &x.Tree), b, i)
+			i = d.Message(protobuf.Make(d, 38, &x.Tree), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}

@@ -7,8 +7,6 @@ import (
 	"math"
 
 	"github.com/lupine-rpc/lupine/codec/protobuf"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // LupineAppend is called by Lupine's codec.
@@ -227,11 +225,11 @@ func (x *Maps) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = protobuf.AppendMap(e, b, 0x0a, x.String_, protobuf.StringKind(), protobuf.StringKind())
-	b = protobuf.AppendMap(e, b, 0x12, x.Scalars, protobuf.StringKind(), protobuf.MessageKind[Scalars]())
-	b = protobuf.AppendMap(e, b, 0x1a, x.Maps, protobuf.BoolKind(), protobuf.MessageKind[Maps]())
+	b = protobuf.AppendMap(e, b, 0x12, x.Scalars, protobuf.StringKind(), protobuf.MessageKind(x.Scalars))
+	b = protobuf.AppendMap(e, b, 0x1a, x.Maps, protobuf.BoolKind(), protobuf.MessageKind(x.Maps))
 	b = protobuf.AppendMap(e, b, 0x22, x.Bytes, protobuf.VarintKind[int64](), protobuf.BytesKind())
-	b = protobuf.AppendMap(e, b, 0x2a, x.Mood, protobuf.SintKind[int32](), protobuf.VarintKind[Mood]())
-	b = protobuf.AppendMap(e, b, 0x32, x.Values, protobuf.StringKind(), protobuf.ForeignKind[structpb.Value]())
+	b = protobuf.AppendMap(e, b, 0x2a, x.Mood, protobuf.SintKind[int32](), protobuf.EnumKind(x.Mood))
+	b = protobuf.AppendMap(e, b, 0x32, x.Values, protobuf.StringKind(), protobuf.ForeignKind(x.Values))
 	e.Leave()
 	return append(b, x.unknownFields...)
 }
@@ -247,15 +245,15 @@ func (x *Maps) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x0a:
 			i = protobuf.ReadMap(d, &x.String_, b, i, 0x0a, protobuf.StringKind(), protobuf.StringKind())
 		case 0x12:
-			i = protobuf.ReadMessageMap(d, &x.Scalars, b, i, 0x12, protobuf.StringKind(), protobuf.MessageKind[Scalars]())
+			i = protobuf.ReadMessageMap(d, &x.Scalars, b, i, 0x12, protobuf.StringKind(), protobuf.MessageKind(x.Scalars))
 		case 0x1a:
-			i = protobuf.ReadMessageMap(d, &x.Maps, b, i, 0x1a, protobuf.BoolKind(), protobuf.MessageKind[Maps]())
+			i = protobuf.ReadMessageMap(d, &x.Maps, b, i, 0x1a, protobuf.BoolKind(), protobuf.MessageKind(x.Maps))
 		case 0x22:
 			i = protobuf.ReadMap(d, &x.Bytes, b, i, 0x22, protobuf.VarintKind[int64](), protobuf.BytesKind())
 		case 0x2a:
-			i = protobuf.ReadMap(d, &x.Mood, b, i, 0x2a, protobuf.SintKind[int32](), protobuf.VarintKind[Mood]())
+			i = protobuf.ReadMap(d, &x.Mood, b, i, 0x2a, protobuf.SintKind[int32](), protobuf.EnumKind(x.Mood))
 		case 0x32:
-			i = protobuf.ReadMessageMap(d, &x.Values, b, i, 0x32, protobuf.StringKind(), protobuf.ForeignKind[structpb.Value]())
+			i = protobuf.ReadMessageMap(d, &x.Values, b, i, 0x32, protobuf.StringKind(), protobuf.ForeignKind(x.Values))
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -322,7 +320,7 @@ func (x *Known) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Times {
 		b = e.Foreign(b, 0x92, v)
 	}
-	b = protobuf.AppendMap(e, b, 0x9a, x.Durations, protobuf.StringKind(), protobuf.ForeignKind[durationpb.Duration]())
+	b = protobuf.AppendMap(e, b, 0x9a, x.Durations, protobuf.StringKind(), protobuf.ForeignKind(x.Durations))
 	switch w := x.One.(type) {
 	case *Known_Other:
 		if w != nil {
@@ -381,7 +379,7 @@ func (x *Known) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x92:
 			i = protobuf.ReadForeigns(d, 1, &x.Times, b, i, 0x92)
 		case 0x9a:
-			i = protobuf.ReadMessageMap(d, &x.Durations, b, i, 0x9a, protobuf.StringKind(), protobuf.ForeignKind[durationpb.Duration]())
+			i = protobuf.ReadMessageMap(d, &x.Durations, b, i, 0x9a, protobuf.StringKind(), protobuf.ForeignKind(x.Durations))
 		case 0xa2:
 			w, _ := x.One.(*Known_Other)
 			x.One = protobuf.Make(d, 18, &w)
