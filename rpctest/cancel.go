@@ -195,7 +195,7 @@ func dlSafetyNet(e *env) {
 	s := e.serve(lupine.ServerConfig{}, b)
 	c := testpb.NewEchoClient(s.dial(lupine.DialConfig{SafetyNet: 50 * time.Millisecond}))
 	var err error
-	e.within(time.Second, "a call with a safety net", func() { _, err = c.Say(context.Background(), block) })
+	e.within(time.Second, "a call with a safety net", func() { _, err = c.Say(e.forever(), block) })
 	e.failedAs(err, lupine.DeadlineExceeded, lupine.Maybe)
 	ctx := await(e, b.entered, "the handler")
 	if d, ok := ctx.Deadline(); ok {
@@ -211,7 +211,7 @@ func dlSafetyNetStart(e *env) {
 	c := testpb.NewEchoClient(s.dial(lupine.DialConfig{SafetyNet: 50 * time.Millisecond}))
 	e.works(c)
 	var err error
-	e.within(time.Second, "a started call with a safety net", func() { _, err = c.StartSay(context.Background(), block).Wait(e.ctx) })
+	e.within(time.Second, "a started call with a safety net", func() { _, err = c.StartSay(e.forever(), block).Wait(e.ctx) })
 	e.failedAs(err, lupine.DeadlineExceeded, lupine.Maybe)
 	await(e, b.left, "the handler's context to end")
 	e.works(c)
@@ -223,7 +223,7 @@ func dlNone(e *env) {
 	c := testpb.NewEchoClient(s.dial(lupine.DialConfig{SafetyNet: -1}))
 	done := make(chan error, 1)
 	go func() {
-		_, err := c.Say(context.Background(), block)
+		_, err := c.Say(e.forever(), block)
 		done <- err
 	}()
 	ctx := await(e, b.entered, "the handler")

@@ -18,7 +18,7 @@ import (
 
 const (
 	// hang is how long a behaviour may take before it is taken to hang.
-	hang = 30 * time.Second
+	hang = 20 * time.Second
 	// soon is how long something may take that promises to happen at once or by a
 	// deadline: generous, since the machine may be busy.
 	soon = 3 * time.Second
@@ -37,6 +37,14 @@ func newEnv(t *testing.T, w Wire, info lupine.WireInfo) *env {
 	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	t.Cleanup(cancel)
 	return &env{T: t, wire: w, info: info, ctx: ctx, log: new(logBook)}
+}
+
+// forever returns a context without a deadline, which ends all the same when the
+// behaviour hangs.
+func (e *env) forever() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	context.AfterFunc(e.ctx, cancel)
+	return ctx
 }
 
 // served is a server that runs.
