@@ -199,6 +199,19 @@ func TestBesideGRPC(t *testing.T) {
 	}
 }
 
+func TestMixedFolder(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "a.proto", head)
+	write(t, dir, "b.proto", "syntax = \"proto3\";\noption go_package = \"example.com/y\";\n")
+	r, err := Compile(context.Background(), Config{Files: []string{filepath.Join(dir, "a.proto"), filepath.Join(dir, "b.proto")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Warnings) != 1 || !strings.Contains(r.Warnings[0].String(), "b.proto:2:1: warning: Go package example.com/y goes to the folder of example.com/x (") {
+		t.Errorf("warnings %v", r.Warnings)
+	}
+}
+
 // TestBuiltins holds the text of built-in files against the descriptors that
 // their Go packages carry.
 func TestBuiltins(t *testing.T) {

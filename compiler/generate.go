@@ -36,6 +36,7 @@ func generate(l *Linked, cfg Config) ([]Output, error) {
 		return nil, Errors{l.atFirst("cannot generate Go: " + err.Error())}
 	}
 	l.warnOfGRPC(plugin, cfg)
+	l.warnOfMixture(plugin, cfg)
 	return l.outputs(plugin, cfg)
 }
 
@@ -54,6 +55,27 @@ func (l *Linked) warnOfGRPC(plugin *protogen.Plugin, cfg Config) {
 		if _, err := os.Stat(theirs); err == nil {
 			d := l.atPath(f.Proto, f.Services[0].Location.Path, theirs+" declares the same names in the same package",
 				"put Lupine's stubs into a package of their own (--stub-suffix lupine), or delete that file")
+			d.Warning = true
+			l.Warnings = append(l.Warnings, d)
+		}
+	}
+}
+
+// warnOfMixture warns of files that go to one folder but are of two packages:
+// Go does not build those. It is no error, since they may be meant to be moved.
+func (l *Linked) warnOfMixture(plugin *protogen.Plugin, cfg Config) {
+	first := map[string]*protogen.File{}
+	for _, f := range plugin.Files {
+		dir, ok := l.outputDir(f.Desc.Path(), cfg.OutDir)
+		if !f.Generate || !ok {
+			continue
+		}
+		other := first[dir]
+		if other == nil {
+			first[dir] = f
+		} else if other.GoImportPath != f.GoImportPath {
+			d := l.atGoPackage(f.Proto, fmt.Sprintf("Go package %s goes to the folder of %s (%s)",
+				string(f.GoImportPath), string(other.GoImportPath), l.sources.path(other.Desc.Path())), "move one of the files to a folder of its own")
 			d.Warning = true
 			l.Warnings = append(l.Warnings, d)
 		}

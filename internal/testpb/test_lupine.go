@@ -327,9 +327,9 @@ func (x *Everything) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.AppendVarints(b, 0x138, x.RUnpacked)
 	b = protobuf.AppendMap(e, b, 0x142, x.MString, protobuf.StringKind(), protobuf.StringKind())
-	b = protobuf.AppendMap(e, b, 0x14a, x.MMessage, protobuf.VarintKind[int32](), protobuf.MessageKind[Everything_Inner]())
+	b = protobuf.AppendMap(e, b, 0x14a, x.MMessage, protobuf.VarintKind[int32](), protobuf.MessageKind(x.MMessage))
 	b = protobuf.AppendMap(e, b, 0x152, x.MBytes, protobuf.BoolKind(), protobuf.BytesKind())
-	b = protobuf.AppendMap(e, b, 0x15a, x.MEnum, protobuf.VarintKind[uint64](), protobuf.VarintKind[Colour]())
+	b = protobuf.AppendMap(e, b, 0x15a, x.MEnum, protobuf.VarintKind[uint64](), protobuf.EnumKind(x.MEnum))
 	if x.WTimestamp != nil {
 		b = e.Foreign(b, 0x1e2, x.WTimestamp)
 	}
@@ -458,11 +458,11 @@ func (x *Everything) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x142:
 			i = protobuf.ReadMap(d, &x.MString, b, i, 0x142, protobuf.StringKind(), protobuf.StringKind())
 		case 0x14a:
-			i = protobuf.ReadMessageMap(d, &x.MMessage, b, i, 0x14a, protobuf.VarintKind[int32](), protobuf.MessageKind[Everything_Inner]())
+			i = protobuf.ReadMessageMap(d, &x.MMessage, b, i, 0x14a, protobuf.VarintKind[int32](), protobuf.MessageKind(x.MMessage))
 		case 0x152:
 			i = protobuf.ReadMap(d, &x.MBytes, b, i, 0x152, protobuf.BoolKind(), protobuf.BytesKind())
 		case 0x15a:
-			i = protobuf.ReadMap(d, &x.MEnum, b, i, 0x15a, protobuf.VarintKind[uint64](), protobuf.VarintKind[Colour]())
+			i = protobuf.ReadMap(d, &x.MEnum, b, i, 0x15a, protobuf.VarintKind[uint64](), protobuf.EnumKind(x.MEnum))
 		case 0x190:
 			w := protobuf.Alloc[Everything_CInt32](d, 2)
 			x.Choice, i = w, protobuf.ReadVarint(&w.CInt32, b, i)

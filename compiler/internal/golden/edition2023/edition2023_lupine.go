@@ -92,7 +92,7 @@ func (x *Open) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.OptRawString(b, 0x3a, x.Loose)
 	b = protobuf.OptVarint(b, 0x40, x.Closed)
-	b = protobuf.AppendMap(e, b, 0x5a, x.Children, protobuf.Fixed64Kind[int64](), protobuf.MessageKind[Open]())
+	b = protobuf.AppendMap(e, b, 0x5a, x.Children, protobuf.Fixed64Kind[int64](), protobuf.MessageKind(x.Children))
 	switch w := x.Either.(type) {
 	case *Open_Left:
 		if w != nil {
@@ -143,7 +143,7 @@ func (x *Open) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 			w := protobuf.Alloc[Open_Right](d, 2)
 			x.Either, i = w, protobuf.ReadSint(&w.Right, b, i)
 		case 0x5a:
-			i = protobuf.ReadMessageMap(d, &x.Children, b, i, 0x5a, protobuf.Fixed64Kind[int64](), protobuf.MessageKind[Open]())
+			i = protobuf.ReadMessageMap(d, &x.Children, b, i, 0x5a, protobuf.Fixed64Kind[int64](), protobuf.MessageKind(x.Children))
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}

@@ -107,8 +107,8 @@ func (x *Book) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptVarint(b, 0x10, x.Pages)
 	b = protobuf.AppendPackedFixed32(b, 0x1a, x.Ratings)
 	b = protobuf.AppendPackedVarint(b, 0x22, x.Kinds)
-	b = protobuf.AppendMap(e, b, 0x2a, x.Related, protobuf.StringKind(), protobuf.MessageKind[Book]())
-	b = protobuf.AppendMap(e, b, 0x32, x.ByShelf, protobuf.VarintKind[int32](), protobuf.VarintKind[Kind]())
+	b = protobuf.AppendMap(e, b, 0x2a, x.Related, protobuf.StringKind(), protobuf.MessageKind(x.Related))
+	b = protobuf.AppendMap(e, b, 0x32, x.ByShelf, protobuf.VarintKind[int32](), protobuf.EnumKind(x.ByShelf))
 	b = protobuf.AppendMap(e, b, 0x3a, x.Blobs, protobuf.BoolKind(), protobuf.BytesKind())
 	if x.Extra != nil {
 		b = e.Foreign(b, 0x62, x.Extra)
@@ -174,9 +174,9 @@ func (x *Book) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x22:
 			i = protobuf.ReadPackedVarint(&x.Kinds, b, i)
 		case 0x2a:
-			i = protobuf.ReadMessageMap(d, &x.Related, b, i, 0x2a, protobuf.StringKind(), protobuf.MessageKind[Book]())
+			i = protobuf.ReadMessageMap(d, &x.Related, b, i, 0x2a, protobuf.StringKind(), protobuf.MessageKind(x.Related))
 		case 0x32:
-			i = protobuf.ReadMap(d, &x.ByShelf, b, i, 0x32, protobuf.VarintKind[int32](), protobuf.VarintKind[Kind]())
+			i = protobuf.ReadMap(d, &x.ByShelf, b, i, 0x32, protobuf.VarintKind[int32](), protobuf.EnumKind(x.ByShelf))
 		case 0x3a:
 			i = protobuf.ReadMap(d, &x.Blobs, b, i, 0x3a, protobuf.BoolKind(), protobuf.BytesKind())
 		case 0x42:
