@@ -73,8 +73,8 @@ type Link struct {
 	info     WireInfo
 	endpoint Endpoint
 	state    atomic.Uint32
-	sessions atomic.Pointer[[]Session] // replaced, never changed
-	next     atomic.Uint32             // which session waits for the next call, when all are full
+	sessions atomic.Pointer[[]*linkSession] // replaced, never changed
+	next     atomic.Uint32                  // which session waits for the next call, when all are full
 
 	mu      sync.Mutex
 	dialing bool
@@ -82,8 +82,23 @@ type Link struct {
 	fails   int
 	err     error
 	timer   *time.Timer
-	leaving []Session // take no more calls, but have some under way
+	leaving []*linkSession // take no more calls, but have some under way
+	// After a further session was asked for in vain, the next try; and how long
+	// calls wait for one that is being made.
+	noMore, patience time.Time
 }
+
+// linkSession is one session of a link.
+type linkSession struct {
+	Session
+	// down is set at once when the session takes no more calls; lost comes a
+	// moment later, and no call may be given to a dead session in between.
+	down atomic.Bool
+}
+
+// DefaultMoreSessionsWait is how long calls wait for a further session while
+// those there are allow no more calls; then they queue there.
+const DefaultMoreSessionsWait = 250 * time.Millisecond
 
 // Endpoint returns where the link leads.
 func (l *Link) Endpoint() Endpoint { return l.endpoint }
@@ -122,22 +137,24 @@ func (l *Link) dial() {
 func (l *Link) connect() {
 	ctx, cancel := context.WithTimeout(l.conn.ctx, l.conn.config.DialTimeout)
 	defer cancel()
-	var session Session
+	made := new(linkSession)
 	var early error // the session went down before we had it
 	up := make(chan struct{})
 	config := &l.conn.config
 	session, err := l.wire.Dial(ctx, l.endpoint, SessionOptions{
 		Down: func(err error) {
-			// Wires call this from their own goroutines; wait until session is set.
+			made.down.Store(true)
+			// Wires call this from their own goroutines; wait until made is in use.
 			go func() {
 				<-up
-				l.lost(session, err)
+				l.lost(made, err)
 			}()
 		},
 		Server:    config.Server,
 		UserAgent: config.UserAgent,
 		Log:       config.Log,
 	})
+	made.Session = session
 	l.mu.Lock()
 	l.dialing = false
 	switch {
@@ -148,7 +165,7 @@ func (l *Link) connect() {
 	default:
 		l.fails, l.err = 0, nil
 		have := l.list()
-		now := append(slices.Clip(slices.Clone(have)), session)
+		now := append(slices.Clip(slices.Clone(have)), made)
 		l.sessions.Store(&now)
 		l.state.Store(uint32(Ready))
 	}
@@ -164,12 +181,17 @@ func (l *Link) connect() {
 // failed notes a failed dial. l.mu is held.
 func (l *Link) failed(err error) {
 	l.err = err
-	if len(l.list()) > 0 || l.closed {
-		return // a further session was asked for; those there are still serve
+	if l.closed {
+		return
 	}
 	l.fails++
-	l.state.Store(uint32(Failing))
 	delay := l.conn.config.Backoff.Delay(l.fails, rand.Float64())
+	if len(l.list()) > 0 {
+		// A further session was asked for; those there are still serve.
+		l.noMore = time.Now().Add(delay)
+		return
+	}
+	l.state.Store(uint32(Failing))
 	l.timer = time.AfterFunc(delay, func() {
 		if l.state.CompareAndSwap(uint32(Failing), uint32(Idle)) {
 			l.conn.linkChanged()
@@ -178,7 +200,7 @@ func (l *Link) failed(err error) {
 }
 
 // lost forgets a session that takes no more calls.
-func (l *Link) lost(s Session, err error) {
+func (l *Link) lost(s *linkSession, err error) {
 	l.mu.Lock()
 	have := l.list()
 	i := slices.Index(have, s)
@@ -214,7 +236,7 @@ func (l *Link) lost(s Session, err error) {
 	}
 }
 
-func (l *Link) list() []Session {
+func (l *Link) list() []*linkSession {
 	if p := l.sessions.Load(); p != nil {
 		return *p
 	}
@@ -222,23 +244,43 @@ func (l *Link) list() []Session {
 }
 
 // session returns a session for one call, preferring one where it starts at
-// once, or nil if there is none. When all are full it asks for another.
+// once, or nil if there is none. When all are full it asks for another, and
+// returns nil while that one may come soon: a call that is given to a full
+// session stays there.
 func (l *Link) session() Session {
 	have := l.list()
 	for _, s := range have {
-		if s.Ready() {
-			return s
+		if !s.down.Load() && s.Ready() {
+			return s.Session
 		}
 	}
-	if len(have) == 0 {
+	var full []Session
+	for _, s := range have {
+		if !s.down.Load() {
+			full = append(full, s.Session)
+		}
+	}
+	if len(full) == 0 || len(full) < l.conn.config.MaxSessions && l.more() {
 		return nil
 	}
-	if len(have) < l.conn.config.MaxSessions {
-		l.mu.Lock()
-		l.dial()
-		l.mu.Unlock()
+	return full[int(l.next.Add(1))%len(full)]
+}
+
+// more starts making a further session, unless the last attempt failed a short
+// while ago, and reports whether it is worth waiting for.
+func (l *Link) more() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if l.closed || now.Before(l.noMore) {
+		return false
 	}
-	return have[int(l.next.Add(1))%len(have)]
+	if !l.dialing {
+		l.patience = now.Add(DefaultMoreSessionsWait)
+		l.timer = time.AfterFunc(DefaultMoreSessionsWait, l.conn.linkChanged)
+		l.dial()
+	}
+	return now.Before(l.patience)
 }
 
 // close ends the link's sessions, after draining them within ctx unless it is
