@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -337,12 +336,4 @@ func shadow(name, disk string, dirs []string) (string, bool) {
 		return other, !os.SameFile(st, mine)
 	}
 	return "", false
-}
-
-// outputBase is the slash-separated path of name without its extension.
-func outputBase(name string) string {
-	if ext := path.Ext(name); ext == ".proto" || ext == ".protodevel" {
-		return strings.TrimSuffix(name, ext)
-	}
-	return name
 }

@@ -278,8 +278,12 @@ func (w *stubWriter) doc(line string, comments protogen.CommentSet, deprecated b
 		parts = append(parts, "Deprecated: marked as deprecated in "+w.file.Desc.Path()+".")
 	}
 	for _, text := range strings.Split(strings.Join(parts, "\n\n"), "\n") {
-		// Never "//go:...": a directive in a .proto is none of the Go compiler's.
-		w.P(strings.TrimRight("// "+text, " "))
+		// A directive in a .proto is none of the Go compiler's: show it as code.
+		space := " "
+		if strings.HasPrefix(text, "go:") {
+			space = "\t"
+		}
+		w.P(strings.TrimRight("//"+space+text, " "))
 	}
 }
 
