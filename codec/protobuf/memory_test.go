@@ -184,3 +184,33 @@ func TestDeterministic(t *testing.T) {
 		}
 	}
 }
+
+// The state of a call lives on the stack, which moves when it grows; the
+// collector must never meet a stale pointer to it.
+func TestStackGrowth(t *testing.T) {
+	deep := &test2.Tree{}
+	for range 1500 {
+		deep = &test2.Tree{Left: deep, Named: map[string]*test2.Tree{"name": {}}, Value: proto.Int64(1)}
+	}
+	want, err := proto.MarshalOptions{Deterministic: true}.Marshal(deep)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() { // each on a small stack
+			for range 3 {
+				m := &test2.Tree{}
+				if err := (protobuf.Codec{MaxDepth: 4000}).Decode(want, m); err != nil {
+					t.Error(err)
+				}
+				runtime.GC()
+				got, err := protobuf.Codec{Deterministic: true}.Append(nil, m)
+				if err != nil || !bytes.Equal(got, want) {
+					t.Errorf("got %d bytes, want %d; %v", len(got), len(want), err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
