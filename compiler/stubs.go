@@ -278,12 +278,11 @@ func (w *stubWriter) doc(line string, comments protogen.CommentSet, deprecated b
 		parts = append(parts, "Deprecated: marked as deprecated in "+w.file.Desc.Path()+".")
 	}
 	for _, text := range strings.Split(strings.Join(parts, "\n\n"), "\n") {
-		// A directive in a .proto is none of the Go compiler's: show it as code.
-		space := " "
+		// A directive in a .proto is none of the Go compiler's.
 		if strings.HasPrefix(text, "go:") {
-			space = "\t"
+			text = strconv.Quote(text)
 		}
-		w.P(strings.TrimRight("//"+space+text, " "))
+		w.P(strings.TrimRight("// "+text, " "))
 	}
 }
 

@@ -116,7 +116,7 @@ func (c KindsClient) StartBehind(ctx context.Context, req *Item, opts ...lupine.
 	return lupine.Start[Item](ctx, c.conn, &kindsService.Methods[5], req, opts)
 }
 
-// go:noinline
+// "go:noinline"
 func (c KindsClient) Directive(ctx context.Context, req *Item, opts ...lupine.CallOption) (*Item, error) {
 	return lupine.Invoke[Item](ctx, c.conn, &kindsService.Methods[6], req, opts)
 }
@@ -211,7 +211,7 @@ type KindsServer interface {
 	Bare(ctx context.Context, req *Item) (*Item, error)
 	// Behind has its comment behind it.
 	Behind(ctx context.Context, req *Item) (*Item, error)
-	// go:noinline
+	// "go:noinline"
 	Directive(ctx context.Context, req *Item) (*Item, error)
 	// Read changes nothing.
 	Read(ctx context.Context, req *Item) (*Item, error)
