@@ -3,6 +3,7 @@ package interop
 import (
 	"context"
 	"io"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -223,6 +224,39 @@ func TestTransparentRetry(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server that says nothing is no reason to wait past the deadline, and is told.
+func TestSilentServer(t *testing.T) {
+	t.Parallel()
+	addr := startRaw(t, func(int) answer { return func(*raw, uint32) {} })
+	x := newTap(t, addr)
+	c := plain(t, x.addr)
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err := c.client.Say(ctx, new(peerpb.Order))
+	wantError(t, err, lupine.DeadlineExceeded, lupine.Maybe)
+	head := x.find(func(f frame) bool { return f.fromClient && f.kind == http2.FrameHeaders })
+	if d := timeout(t, head.field("grpc-timeout")); d <= 0 || d > 200*time.Millisecond {
+		t.Errorf("grpc-timeout %q, want at most 200 ms", head.field("grpc-timeout"))
+	}
+	if f := x.find(func(f frame) bool { return f.fromClient && f.kind == http2.FrameRSTStream }); f.code != http2.ErrCodeCancel {
+		t.Errorf("the call was reset by %v, want CANCEL", f.code)
+	}
+}
+
+// timeout reads a grpc-timeout.
+func timeout(t *testing.T, s string) time.Duration {
+	t.Helper()
+	if s == "" {
+		t.Fatal("no grpc-timeout")
+	}
+	units := map[byte]time.Duration{'n': 1, 'u': time.Microsecond, 'm': time.Millisecond, 'S': time.Second, 'M': time.Minute, 'H': time.Hour}
+	n, err := strconv.Atoi(s[:len(s)-1])
+	if err != nil || len(s) > 9 {
+		t.Fatalf("grpc-timeout %q", s)
+	}
+	return time.Duration(n) * units[s[len(s)-1]]
 }
 
 // Servers that do not speak HTTP/2, or nothing at all.

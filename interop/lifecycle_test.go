@@ -90,6 +90,44 @@ func testSilence(t *testing.T, toGRPC bool) {
 	}
 }
 
+// A link that is cut without a word is noticed within 3 s while a call is
+// pending, and the next call goes elsewhere.
+func TestCut(t *testing.T) {
+	t.Parallel()
+	for _, server := range []string{"lupine", "grpc-go"} {
+		t.Run(server, func(t *testing.T) {
+			t.Parallel()
+			addr, _ := lupineServers(t)
+			if server == "grpc-go" {
+				addr, _ = grpcServers(t)
+			}
+			x := newTap(t, addr)
+			target := h2.To("127.0.0.1:1", h2.Config{})
+			target.Resolver = lupine.Endpoints{{Addr: x.addr}, {Addr: addr}}
+			c := dialLupine(t, target, lupine.DialConfig{})
+			s, err := c.chat(t.Context(), options{header: []string{"header-first", "1"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := s.Header(); err != nil {
+				t.Fatal(err)
+			}
+			x.freeze()
+			begin := time.Now()
+			_, err = s.Recv()
+			took := time.Since(begin)
+			wantError(t, err, lupine.Unavailable, lupine.Maybe)
+			if took > 8*time.Second {
+				t.Errorf("it took %v to notice", took)
+			}
+			t.Logf("noticed after %v", took)
+			if _, out := c.say(limited(t), &peerpb.Order{}, options{}); out.err != nil {
+				t.Errorf("the next call: %v", out.err)
+			}
+		})
+	}
+}
+
 // Servers follow each other under load, each shut down gracefully: no call is
 // lost.
 func TestRolling(t *testing.T) {
@@ -109,6 +147,23 @@ func TestRolling(t *testing.T) {
 		t.Parallel()
 		rolling(t, func(t *testing.T, addr string) caller { return plain(t, addr) }, lupineStarter)
 	})
+	t.Run("grpc-go to net/http", func(t *testing.T) {
+		t.Parallel()
+		rolling(t, func(t *testing.T, addr string) caller { return dialGRPC(t, addr) }, mountStarter)
+	})
+	t.Run("lupine to net/http", func(t *testing.T) {
+		t.Parallel()
+		rolling(t, func(t *testing.T, addr string) caller { return plain(t, addr) }, mountStarter)
+	})
+}
+
+func mountStarter(t *testing.T, d *door) func() {
+	web, _ := mount(t, d, lupine.ServerConfig{}, nil)
+	return func() {
+		if err := web.Shutdown(limited(t)); err != nil {
+			t.Errorf("Shutdown: %v", err)
+		}
+	}
 }
 
 func lupineStarter(t *testing.T, d *door) func() {

@@ -1,10 +1,14 @@
 package interop
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"testing"
 
@@ -49,6 +53,11 @@ func lupineServers(t *testing.T) (big, small string) {
 // gRPC.
 func startMounted(t *testing.T, config lupine.ServerConfig, next http.Handler) (*http.Server, string) {
 	t.Helper()
+	return mount(t, listen(t), config, next)
+}
+
+func mount(t *testing.T, l net.Listener, config lupine.ServerConfig, next http.Handler) (*http.Server, string) {
+	t.Helper()
 	handler := h2.HandlerConfig{Next: next}.NewHandler()
 	srv, _ := newLupine(config)
 	if err := srv.Bind(t.Context(), handler); err != nil {
@@ -58,7 +67,6 @@ func startMounted(t *testing.T, config lupine.ServerConfig, next http.Handler) (
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(true)
 	web := &http.Server{Handler: handler, Protocols: protocols}
-	l := listen(t)
 	go web.Serve(l)
 	t.Cleanup(func() { web.Close() })
 	return web, l.Addr().String()
@@ -192,18 +200,25 @@ func TestTLSRefused(t *testing.T) {
 	startGRPC(t, l, grpc.Creds(credentials.NewTLS(demanding)))
 	wrongName := ca.client()
 	wrongName.ServerName = "elsewhere.test"
+	web := httptest.NewUnstartedServer(nil)
+	web.TLS = ca.server(t)
+	web.Config.ErrorLog = log.New(io.Discard, "", 0)
+	web.StartTLS() // HTTP/1.1 alone
+	t.Cleanup(web.Close)
 	for _, c := range []struct {
 		name   string
 		config *tls.Config
+		addr   string
 		want   string
 	}{
-		{"unknown authority", other.client(), "certificate"},
-		{"wrong name", wrongName, "elsewhere.test"},
-		{"no client certificate", ca.client(), "certificate"},
+		{"unknown authority", other.client(), "", "certificate"},
+		{"wrong name", wrongName, "", "elsewhere.test"},
+		{"no client certificate", ca.client(), "", "certificate"},
+		{"no HTTP/2", ca.client(), web.Listener.Addr().String(), "h2"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			conn := dialLupine(t, h2.To(l.Addr().String(), h2.Config{TLS: c.config}), lupine.DialConfig{})
+			conn := dialLupine(t, h2.To(cmp.Or(c.addr, l.Addr().String()), h2.Config{TLS: c.config}), lupine.DialConfig{})
 			_, out := conn.say(limited(t), &peerpb.Order{}, options{})
 			wantError(t, out.err, lupine.Unavailable, lupine.No, c.want)
 		})

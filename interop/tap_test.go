@@ -54,12 +54,14 @@ type tap struct {
 	conns  []net.Conn // of the clients, in order
 	frames []frame
 	more   chan struct{} // closed and replaced as frames come
+	frozen bool
+	thaw   chan struct{} // closed when the test ends
 }
 
 func newTap(t *testing.T, target string) *tap {
 	t.Helper()
 	l := listen(t)
-	x := &tap{t: t, addr: l.Addr().String(), target: target, more: make(chan struct{})}
+	x := &tap{t: t, addr: l.Addr().String(), target: target, more: make(chan struct{}), thaw: make(chan struct{})}
 	var all sync.WaitGroup
 	all.Go(func() {
 		for {
@@ -76,6 +78,7 @@ func newTap(t *testing.T, target string) *tap {
 	})
 	t.Cleanup(func() {
 		l.Close()
+		close(x.thaw)
 		x.mu.Lock()
 		for _, c := range x.conns {
 			c.Close()
@@ -106,12 +109,35 @@ func (x *tap) copy(n int, fromClient bool, dst, src net.Conn) {
 		x.read(n, fromClient, r)
 		io.Copy(io.Discard, r)
 	})
-	io.Copy(io.MultiWriter(dst, w), src)
+	io.Copy(gate{x, io.MultiWriter(dst, w)}, src)
 	w.Close()
 	if c, ok := dst.(*net.TCPConn); ok {
 		c.CloseWrite()
 	}
 	reading.Wait()
+}
+
+// freeze lets nothing more through, and closes nothing: as a cut cable does.
+func (x *tap) freeze() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.frozen = true
+}
+
+// gate is the way through a tap.
+type gate struct {
+	x *tap
+	io.Writer
+}
+
+func (g gate) Write(b []byte) (int, error) {
+	g.x.mu.Lock()
+	frozen := g.x.frozen
+	g.x.mu.Unlock()
+	if frozen {
+		<-g.x.thaw
+	}
+	return g.Writer.Write(b)
 }
 
 func (x *tap) read(n int, fromClient bool, r io.Reader) {
