@@ -1,6 +1,8 @@
 package compiler
 
 import (
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/bufbuild/protocompile/experimental/source"
@@ -41,14 +43,10 @@ var googleapis = sync.OnceValue(func() map[string]protoreflect.FileDescriptor {
 	return files
 })
 
-// Builtins lists the import names of the googleapis files that need no -I. The
+// Builtins lists, in order, the import names of the googleapis files that need no -I. The
 // files of google/protobuf are built in as well.
 func Builtins() []string {
-	var names []string
-	for name := range googleapis() {
-		names = append(names, name)
-	}
-	return names
+	return slices.Sorted(maps.Keys(googleapis()))
 }
 
 // builtin returns the text of a file that every compilation can import.

@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"go/format"
@@ -9,6 +10,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/pluginpb"
 )
 
 // FuzzCompile feeds any text to the compiler: it must not panic, what it
@@ -65,6 +69,36 @@ func FuzzCompile(f *testing.F) {
 			if strings.Contains(d.Message, "panicked") || strings.Contains(d.Message, "front end failed") {
 				t.Logf("the front end panicked and was caught: %s", d.Message)
 			}
+		}
+	})
+}
+
+// FuzzPlugin feeds any request to the plugin: it must answer, or say what is
+// wrong with the request, and not panic.
+func FuzzPlugin(f *testing.F) {
+	for _, name := range []string{"kinds/kinds.proto", "proto2/proto2.proto"} {
+		l, err := Link(context.Background(), Config{Files: []string{goldenDir + "/" + name}, ImportPaths: []string{goldenDir}})
+		if err != nil {
+			f.Fatal(err)
+		}
+		raw, err := proto.Marshal(&pluginpb.CodeGeneratorRequest{
+			FileToGenerate: []string{name}, Parameter: proto.String("paths=source_relative"), ProtoFile: l.DescriptorSet(true, false).File,
+		})
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		var out bytes.Buffer
+		if err := RunPlugin(bytes.NewReader(raw), &out); err != nil {
+			if out.Len() > 0 {
+				t.Errorf("an error and an answer: %v", err)
+			}
+			return
+		}
+		if err := proto.Unmarshal(out.Bytes(), new(pluginpb.CodeGeneratorResponse)); err != nil {
+			t.Errorf("the answer is no response: %v", err)
 		}
 	})
 }
