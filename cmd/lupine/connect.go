@@ -170,7 +170,7 @@ func (f *connectFlags) schema(ctx context.Context, conn *lupine.Conn, target str
 	if len(f.imports) > 0 {
 		return nil, fmt.Errorf("-I says where to find imports, but there is no -proto FILE")
 	}
-	return newReflection(conn, target, opts), nil
+	return newReflected(conn, target, opts), nil
 }
 
 // limited puts --timeout on ctx.

@@ -179,8 +179,8 @@ func TestPlugin(t *testing.T) {
 	if err := proto.Unmarshal([]byte(read(t, dir, "echo.binpb")), &set); err != nil {
 		t.Fatal(err)
 	}
-	plugin := filepath.Join(t.TempDir(), "protoc-gen-lupine"+filepath.Ext(binary))
-	if err := os.Link(binary, plugin); err != nil {
+	plugin := filepath.Join(t.TempDir(), "protoc-gen-lupine"+filepath.Ext(binary()))
+	if err := os.Link(binary(), plugin); err != nil {
 		t.Skipf("cannot give the binary another name: %v", err)
 	}
 	ask := func(parameter string) *pluginpb.CodeGeneratorResponse {

@@ -11,36 +11,40 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
-// binary is the command, built once: most tests run it as a user would.
-var binary string
-
 func TestMain(m *testing.M) {
-	os.Exit(testMain(m))
+	status := m.Run()
+	if buildDir != "" {
+		os.RemoveAll(buildDir)
+	}
+	os.Exit(status)
 }
 
-func testMain(m *testing.M) int {
+var buildDir string
+
+// binary builds the command, once and only if a test needs it, and returns its
+// path: most tests run it as a user would.
+var binary = sync.OnceValue(func() string {
 	dir, err := os.MkdirTemp("", "lupine-test-")
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+		panic(err)
 	}
-	defer os.RemoveAll(dir)
-	binary = filepath.Join(dir, "lupine")
+	buildDir = dir
+	path := filepath.Join(dir, "lupine")
 	if runtime.GOOS == "windows" {
-		binary += ".exe"
+		path += ".exe"
 	}
-	build := exec.Command("go", "build", "-o", binary, ".")
+	build := exec.Command("go", "build", "-o", path, ".")
 	build.Stderr = os.Stderr
 	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "go build:", err)
-		return 1
+		panic(fmt.Sprintf("go build: %v", err))
 	}
-	return m.Run()
-}
+	return path
+})
 
 // testTime bounds one run of the command.
 const testTime = time.Minute
@@ -57,7 +61,7 @@ func lupineIn(t *testing.T, dir, stdin string, args ...string) ran {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), testTime)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, binary, args...)
+	cmd := exec.CommandContext(ctx, binary(), args...)
 	cmd.Dir = dir
 	cmd.Stdin = strings.NewReader(stdin)
 	var out, errOut bytes.Buffer

@@ -42,7 +42,7 @@ type reflected struct {
 	linked  *protoregistry.Files
 }
 
-func newReflection(conn *lupine.Conn, target string, opts []lupine.CallOption) *reflected {
+func newReflected(conn *lupine.Conn, target string, opts []lupine.CallOption) *reflected {
 	return &reflected{conn: conn, target: target, opts: opts, known: map[string]*descriptorpb.FileDescriptorProto{}, linked: new(protoregistry.Files)}
 }
 

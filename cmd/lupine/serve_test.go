@@ -48,7 +48,7 @@ func (b *syncBuffer) String() string {
 // not ended by then.
 func startLupine(t *testing.T, stdin io.Reader, args ...string) *process {
 	t.Helper()
-	p := &process{cmd: exec.Command(binary, args...), errOut: new(syncBuffer), done: make(chan struct{})}
+	p := &process{cmd: exec.Command(binary(), args...), errOut: new(syncBuffer), done: make(chan struct{})}
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

@@ -134,7 +134,7 @@ func (tut *tutorial) step(line string) {
 func (tut *tutorial) command(line string) *exec.Cmd {
 	cmd := exec.CommandContext(tut.ctx, "sh", "-e", "-c", line)
 	cmd.Dir = tut.dir
-	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "PATH="+filepath.Dir(binary)+string(os.PathListSeparator)+os.Getenv("PATH"))
+	cmd.Env = append(os.Environ(), "GOWORK=off", "GOFLAGS=", "PATH="+filepath.Dir(binary())+string(os.PathListSeparator)+os.Getenv("PATH"))
 	return cmd
 }
 
