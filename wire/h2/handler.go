@@ -23,12 +23,11 @@ const DefaultMessageTime = 30 * time.Second
 const (
 	handlerHeaderBytes  = 8 << 10
 	handlerHeaderFields = 100
-	handlerStatusBytes  = 8 << 10         // a status may take this much of the peer's header list
-	handlerWriteGrace   = time.Second     // after a deadline, until a write that is stuck is given up
-	handlerWriteBuffer  = 64 << 10        // bytes queued for a slow caller before Send waits
-	handlerReadBuffer   = 4 << 10         // bytes read at once
-	handlerKeepBuffer   = 64 << 10        // largest buffer kept for another call
-	handlerWireName     = "h2 (net/http)" // the name of its row in the capability table
+	handlerStatusBytes  = 8 << 10     // a status may take this much of the peer's header list
+	handlerWriteGrace   = time.Second // after a deadline, until a write that is stuck is given up
+	handlerWriteBuffer  = 64 << 10    // bytes queued for a slow caller before Send waits
+	handlerReadBuffer   = 4 << 10     // bytes read at once
+	handlerKeepBuffer   = 64 << 10    // largest buffer kept for another call
 )
 
 // HandlerConfig is how a Handler behaves. The zero value is the default.
@@ -56,15 +55,21 @@ type HandlerConfig struct {
 //	protocols.SetHTTP1(true)
 //	protocols.SetHTTP2(true)
 //	protocols.SetUnencryptedHTTP2(true)
-//	web := &http.Server{Addr: ":8080", Handler: handler, Protocols: protocols}
+//	web := &http.Server{Addr: ":8080", Handler: handler, Protocols: protocols, HTTP2: &http.HTTP2Config{
+//		MaxReceiveBufferPerStream: 64 << 10, MaxReceiveBufferPerConnection: 16 << 20,
+//	}}
 //
 // It answers once it is bound; whether Serve is called does not matter. Calls
 // behave as they do under [Listen], except for what net/http keeps to itself:
 //
-//   - Draining refuses new calls with a status (Unavailable, not executed);
-//     http.Server.Shutdown is what tells the peers, by GOAWAY.
+//   - A Server that drains or is closed refuses new calls with a status
+//     (Unavailable, not executed), which a caller that waits for readiness sees
+//     too; http.Server.Shutdown is what tells the peers, by GOAWAY.
 //   - Windows, PINGs, resets and their limits are those of net/http: set them in
-//     http.Server.HTTP2. A refusal is a status, never a reset.
+//     http.Server.HTTP2. By default one stream's window is as large as its
+//     connection's, so that a handler which does not receive holds up every call
+//     of that caller: give streams less, as above. A refusal is a status, never a
+//     reset.
 //   - Close ends the contexts of calls under way. A handler that ignores its
 //     context is cut off only by http.Server.Close.
 //   - Metadata comes ordered by key. Trailers with names that net/http does not
@@ -104,12 +109,9 @@ func (c HandlerConfig) NewHandler() *Handler {
 	}
 }
 
-// Info describes gRPC over net/http.
-func (h *Handler) Info() lupine.WireInfo {
-	return lupine.WireInfo{Name: handlerWireName, Capabilities: lupine.Capabilities{
-		Streams: true, FullDuplex: true, Metadata: true, Trailers: true, Details: true, Identity: true,
-	}}
-}
+// Info describes the wire: it is h2 to its callers. What differs under net/http
+// is listed at [Handler].
+func (h *Handler) Info() lupine.WireInfo { return info() }
 
 // Bind gives the Handler the Server whose methods it serves. It fails when it
 // has one already.

@@ -116,7 +116,8 @@ func (c *handlerCall) outcome(route *lupine.Route, failed *lupine.Error) *lupine
 		e.Executed = lupine.No
 	}
 	if e.Code == lupine.Canceled && c.h.isClosed() {
-		e.Code, e.Message = errHandlerClosed.Code, errHandlerClosed.Message
+		// It was cut off, as by a connection that breaks: who knows how far it came.
+		e.Code, e.Message, e.Executed = errHandlerClosed.Code, errHandlerClosed.Message, lupine.Maybe
 	}
 	return &e
 }
@@ -184,13 +185,14 @@ func (c *handlerCall) finish(failed *lupine.Error) {
 
 // status returns the trailer in wire form.
 func (c *handlerCall) status(e *lupine.Error, trailer lupine.Metadata) lupine.Metadata {
-	fields, err := grpcmsg.AppendFields(nil, trailer)
-	if e != nil && err == nil {
-		fields, err = grpcmsg.AppendFields(fields, e.Metadata)
-	}
-	if err != nil {
-		// SetTrailer checks, so this is the metadata of a handler's error.
-		c.server.Log().Error("trailer metadata left out", "method", c.r.URL.Path, "err", err)
+	fields, _ := grpcmsg.AppendFields(nil, trailer) // SetTrailer has checked them
+	if e != nil {
+		for i := range e.Metadata {
+			var err error
+			if fields, err = grpcmsg.AppendFields(fields, e.Metadata[i:i+1]); err != nil {
+				c.server.Log().Error("metadata of a handler's error left out", "method", c.r.URL.Path, "err", err)
+			}
+		}
 	}
 	return grpcmsg.AppendStatus(fields, e, handlerStatusBytes)
 }

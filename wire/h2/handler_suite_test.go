@@ -26,6 +26,8 @@ func TestHandlerSuite(t *testing.T) {
 			h := h2.HandlerConfig{}.NewHandler()
 			// The suite asks for listeners that it does not use: serve when called.
 			return h, sync.OnceValue(func() lupine.Target { return serveHTTP(t, h, encrypted) })
+		}, Skip: map[string]string{
+			"Conn/waitForReady": "net/http goes on answering when the Server is closed, so there is no dial to wait for",
 		}})
 	}
 }
@@ -37,7 +39,10 @@ func serveHTTP(t testing.TB, h http.Handler, encrypted bool) lupine.Target {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web := &http.Server{Handler: h, Protocols: new(http.Protocols), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0)}
+	web := &http.Server{
+		Handler: h, Protocols: new(http.Protocols), ErrorLog: slog.NewLogLogger(slog.DiscardHandler, 0),
+		HTTP2: &http.HTTP2Config{MaxReceiveBufferPerStream: 64 << 10, MaxReceiveBufferPerConnection: 16 << 20},
+	}
 	var client h2.Config
 	if encrypted {
 		// Borrow the certificate that net/http's own tests have.
