@@ -14,7 +14,7 @@ race: ## the tests under the race detector
 	go test -race work
 
 generate: ## write all generated code again
-	go generate ./... ./compiler/...
+	go generate ./... ./compiler/... ./bench/...
 
 lint: ## vet and staticcheck
 	go vet work

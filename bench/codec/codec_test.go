@@ -83,6 +83,9 @@ func TestRun(t *testing.T) {
 			op Op
 			by string
 		}{{Marshal, VTReused}, {Marshal, OursReused}, {Unmarshal, VT}, {Unmarshal, Ours}, {Unmarshal, HyperPB}, {Size, VT}} {
+			if checked && c.by == HyperPB {
+				continue
+			}
 			if x, ok := r.Get(m, c.op, c.by); !ok || x.Nanos <= 0 {
 				t.Errorf("%s %s by %s: got %+v", c.op, m, c.by, x)
 			}

@@ -138,7 +138,8 @@ func ints() *shapepb.Ints {
 	}
 	for range 128 {
 		x.Ids = append(x.Ids, m.wideInt(64))
-		x.Deltas = append(x.Deltas, int64(m.wideInt(40))-int64(m.wideInt(40)))
+		up, down := int64(m.wideInt(40)), int64(m.wideInt(40))
+		x.Deltas = append(x.Deltas, up-down)
 		x.Counts = append(x.Counts, int32(m.wideInt(20)))
 	}
 	return x

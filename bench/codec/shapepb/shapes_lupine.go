@@ -196,7 +196,7 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x60, uint64(x.State))
 	b = protobuf.AppendMap(e, b, 0x6a, x.Labels, protobuf.StringKind(), protobuf.StringKind())
 	b = protobuf.AppendMap(e, b, 0x72, x.Annotations, protobuf.StringKind(), protobuf.StringKind())
-	b = protobuf.AppendMap(e, b, 0x7a, x.Nodes, protobuf.VarintKind[int32](), protobuf.MessageKind[Wide_Node]())
+	b = protobuf.AppendMap(e, b, 0x7a, x.Nodes, protobuf.VarintKind[int32](), protobuf.MessageKind(x.Nodes))
 	b = protobuf.AppendMap(e, b, 0x82, x.Quotas, protobuf.StringKind(), protobuf.VarintKind[int64]())
 	if x.Root != nil {
 		b = protobuf.End(x.Root.LupineAppend(e, append(b, 0x8a, 0x01, 0)), len(b)+3)
@@ -262,7 +262,7 @@ func (x *Wide) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x72:
 			i = protobuf.ReadMap(d, &x.Annotations, b, i, 0x72, protobuf.StringKind(), protobuf.StringKind())
 		case 0x7a:
-			i = protobuf.ReadMessageMap(d, &x.Nodes, b, i, 0x7a, protobuf.VarintKind[int32](), protobuf.MessageKind[Wide_Node]())
+			i = protobuf.ReadMessageMap(d, &x.Nodes, b, i, 0x7a, protobuf.VarintKind[int32](), protobuf.MessageKind(x.Nodes))
 		case 0x82:
 			i = protobuf.ReadMap(d, &x.Quotas, b, i, 0x82, protobuf.StringKind(), protobuf.VarintKind[int64]())
 		case 0x8a:

@@ -141,7 +141,7 @@ func heat(req request) answer {
 			err := idlePriority()
 			errs <- err
 			for err == nil {
-				peer.Spin(1 << 20)
+				runtime.KeepAlive(peer.Spin(1 << 20))
 			}
 		}()
 	}

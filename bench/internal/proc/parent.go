@@ -40,7 +40,8 @@ func start(r role, procs int) (*process, error) {
 		return nil, err
 	}
 	cmd := exec.Command(exe)
-	cmd.Env = append(os.Environ(), roleVariable+"="+string(r))
+	// Under the race detector a process would wait a second before it ends.
+	cmd.Env = append(os.Environ(), roleVariable+"="+string(r), "GORACE=atexit_sleep_ms=0")
 	if procs > 0 {
 		cmd.Env = append(cmd.Env, fmt.Sprintf("GOMAXPROCS=%d", procs))
 	}
