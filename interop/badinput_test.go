@@ -25,7 +25,7 @@ func bystander(t *testing.T, addr string) {
 	t.Helper()
 	c := dialGRPC(t, addr)
 	// Not the test's own context, which ends before its cleanup.
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	t.Cleanup(cancel)
 	s, err := c.chat(ctx, options{})
 	if err != nil {
@@ -300,7 +300,7 @@ func TestOtherProtocols(t *testing.T) {
 	t.Run("TLS on a plaintext port", func(t *testing.T) {
 		c := dialTCP(t, bare.Addr())
 		defer c.Close()
-		c.SetDeadline(time.Now().Add(20 * time.Second))
+		c.SetDeadline(time.Now().Add(patience))
 		begin := time.Now()
 		if err := tls.Client(c, &tls.Config{InsecureSkipVerify: true}).Handshake(); err == nil {
 			t.Error("the handshake succeeded")
@@ -314,7 +314,7 @@ func TestOtherProtocols(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c := dialTCP(t, bare.Addr())
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(20 * time.Second))
+			c.SetDeadline(time.Now().Add(patience))
 			io.WriteString(c, text)
 			if _, err := io.Copy(io.Discard, c); err != nil && strings.Contains(err.Error(), "timeout") {
 				t.Errorf("the connection stays open: %v", err)

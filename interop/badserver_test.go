@@ -232,15 +232,19 @@ func TestSilentServer(t *testing.T) {
 	addr := startRaw(t, func(int) answer { return func(*raw, uint32) {} })
 	x := newTap(t, addr)
 	c := plain(t, x.addr)
+	// Connect first, since that may take as long as the deadline is.
+	started := c.client.StartSay(t.Context(), new(peerpb.Order))
+	x.find(func(f frame) bool { return f.fromClient && f.kind == http2.FrameData })
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	_, err := c.client.Say(ctx, new(peerpb.Order))
 	wantError(t, err, lupine.DeadlineExceeded, lupine.Maybe)
-	head := x.find(func(f frame) bool { return f.fromClient && f.kind == http2.FrameHeaders })
+	started.Close()
+	head := x.find(func(f frame) bool { return f.fromClient && f.kind == http2.FrameHeaders && f.stream == 3 })
 	if d := timeout(t, head.field("grpc-timeout")); d <= 0 || d > 200*time.Millisecond {
 		t.Errorf("grpc-timeout %q, want at most 200 ms", head.field("grpc-timeout"))
 	}
-	if f := x.find(func(f frame) bool { return f.fromClient && f.kind == http2.FrameRSTStream }); f.code != http2.ErrCodeCancel {
+	if f := x.find(func(f frame) bool { return f.fromClient && f.kind == http2.FrameRSTStream && f.stream == 3 }); f.code != http2.ErrCodeCancel {
 		t.Errorf("the call was reset by %v, want CANCEL", f.code)
 	}
 }

@@ -67,7 +67,7 @@ func (p *conductor) ended(ctx context.Context, id string) {
 }
 
 func (p *conductor) watch(ctx context.Context, w *peerpb.Watched) *peerpb.Fate {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience/2)
 	defer cancel()
 	f := p.fate(w.Id)
 	select {

@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 		// Most tests wait rather than compute: more of them at once than there
 		// are processors, and the minute of TestSilence costs nobody anything.
 		flag.Parse()
-		if err := flag.Set("test.parallel", "24"); err != nil {
+		if err := flag.Set("test.parallel", "12"); err != nil {
 			panic(err)
 		}
 		os.Exit(m.Run())

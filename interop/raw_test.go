@@ -31,7 +31,7 @@ type raw struct {
 func newRaw(t *testing.T, c net.Conn) *raw {
 	t.Helper()
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(20 * time.Second))
+	c.SetDeadline(time.Now().Add(patience))
 	r := &raw{t: t, conn: c, Framer: http2.NewFramer(c, c), next: 1}
 	r.AllowIllegalWrites = true
 	r.SetMaxReadFrameSize(1<<24 - 1)

@@ -328,7 +328,7 @@ func (x *Watched) GetId() string {
 // Fate is how a call's handler ended.
 type Fate struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	End           string                 `protobuf:"bytes,1,opt,name=end,proto3" json:"end,omitempty"` // "returned", "canceled" or "deadline"; empty if it is not known within 5 s
+	End           string                 `protobuf:"bytes,1,opt,name=end,proto3" json:"end,omitempty"` // "returned", "canceled" or "deadline"; empty if it is not known in time
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

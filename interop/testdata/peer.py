@@ -49,7 +49,7 @@ class Fates:
 
     def wait(self, call_id):
         with self.lock:
-            self.lock.wait_for(lambda: call_id in self.ends, 5)
+            self.lock.wait_for(lambda: call_id in self.ends, 30)
             return self.ends.get(call_id, "")
 
 
