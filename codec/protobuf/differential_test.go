@@ -308,7 +308,7 @@ func (r *filler) mutate(b []byte) []byte {
 
 func TestDifferential(t *testing.T) {
 	rounds := 150
-	if testing.Short() {
+	if testing.Short() || racing {
 		rounds = 30
 	}
 	for _, mt := range messageTypes() {

@@ -372,9 +372,53 @@ func TestCycle(t *testing.T) {
 	// Deep is fine as long as it ends.
 	deep := &test2.Tree{}
 	for range 2000 {
-		deep = &test2.Tree{Left: deep, Value: proto.Int64(1)}
+		deep = &test2.Tree{Left: deep}
 	}
-	sameEncode(t, deep)
+	if _, err := (protobuf.Codec{}).Append(nil, deep); err != nil {
+		t.Error(err)
+	}
+}
+
+// Large and deep: lengths may take five bytes there, so that nothing is moved
+// at every level.
+func TestDeepAndLarge(t *testing.T) {
+	payload := strings.Repeat("x", 1<<20)
+	for _, depth := range []int{5, 9, 60} {
+		tree := &test2.Tree{Named: map[string]*test2.Tree{payload: {}}}
+		for i := range depth {
+			switch i % 4 {
+			case 0:
+				tree = &test2.Tree{Left: tree, Value: proto.Int64(5)}
+			case 1:
+				tree = &test2.Tree{More: []*test2.Tree{tree, {Value: proto.Int64(1)}}}
+			case 2:
+				tree = &test2.Tree{Named: map[string]*test2.Tree{"name": tree}}
+			case 3:
+				tree = &test2.Tree{Sub: &test2.Tree_Sub{Tree: tree}}
+			}
+		}
+		if depth < 15 {
+			sameEncode(t, tree)
+			continue
+		}
+		got, err := protobuf.Codec{}.Append(nil, tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := &test2.Tree{}
+		if err := proto.Unmarshal(got, back); err != nil || !proto.Equal(back, tree) {
+			t.Errorf("depth %d: %v", depth, err)
+		}
+		if want := proto.Size(tree); len(got) > want+8*depth {
+			t.Errorf("depth %d: %d bytes, want about %d", depth, len(got), want)
+		}
+	}
+	// Small is as short as can be, at any depth.
+	tree := &test2.Tree{}
+	for range 60 {
+		tree = &test2.Tree{Left: tree, Value: proto.Int64(7)}
+	}
+	sameEncode(t, tree)
 }
 
 func TestNil(t *testing.T) {

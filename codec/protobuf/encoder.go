@@ -57,6 +57,46 @@ func End2(b []byte, p int) []byte {
 	return b
 }
 
+const (
+	// deepFrom is from which nesting of recursive messages on lengths get
+	// deepRoom bytes. Moving what is inside at every level would take time that
+	// grows with size times depth.
+	deepFrom = 16
+	deepRoom = 5
+	// moveMost is up to how many bytes are moved there all the same, so that
+	// the length has no more bytes than it needs.
+	moveMost = 4 << 10
+)
+
+// open begins a length-delimited field, close ends it: like End, but for
+// messages that may be nested deeply.
+func (e *Encoder) open(b []byte, tag uint64) []byte {
+	b = appendVarint(b, tag)
+	if e.depth < deepFrom {
+		return append(b, 0)
+	}
+	return append(b, make([]byte, deepRoom)...)
+}
+
+func (e *Encoder) close(b []byte, p int) []byte {
+	n := len(b) - p
+	switch {
+	case e.depth < deepFrom:
+		return End(b, p)
+	case n <= moveMost:
+		return moveLength(b, p, deepRoom)
+	}
+	putVarint(b[p-deepRoom:p], uint64(n))
+	return b
+}
+
+// Nested appends a message field of a type that the message itself may be
+// inside of.
+func (e *Encoder) Nested(b []byte, tag uint64, m Message) []byte {
+	b = e.open(b, tag)
+	return e.close(m.LupineAppend(e, b), len(b))
+}
+
 // moveLength writes the length of b[p:] before it, where room bytes have been
 // left and another number is needed.
 func moveLength(b []byte, p, room int) []byte {

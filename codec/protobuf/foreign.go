@@ -11,8 +11,8 @@ import (
 // Foreign appends a message field whose type was not known to have Lupine's
 // methods when the code was generated. It may have them all the same.
 func (e *Encoder) Foreign(b []byte, tag uint64, m proto.Message) []byte {
-	b = append(appendVarint(b, tag), 0)
-	return End(e.foreign(b, m), len(b))
+	b = e.open(b, tag)
+	return e.close(e.foreign(b, m), len(b))
 }
 
 // ForeignGroup is Foreign for a group.

@@ -231,7 +231,7 @@ func (x *listValue) LupineAppend(e *Encoder, b []byte) []byte {
 		return b
 	}
 	for _, v := range x.Values {
-		b = End((*value)(v).LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		b = e.Nested(b, 0x0a, (*value)(v))
 	}
 	e.Leave()
 	return appendUnknown(b, (*structpb.ListValue)(x))

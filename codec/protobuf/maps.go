@@ -145,7 +145,7 @@ func MessageKind[K Key, T any, P interface {
 }](_ map[K]*T) Kind[*T] {
 	return Kind[*T]{2,
 		func(e *Encoder, b []byte, tag uint64, v *T) []byte {
-			return End(P(v).LupineAppend(e, append(b, byte(tag), 0)), len(b)+2)
+			return e.Nested(b, tag, P(v))
 		},
 		func(d *Decoder, v *T, b []byte, i int) (*T, int) {
 			if v == nil {
@@ -188,10 +188,10 @@ func AppendMap[K Key, V any](e *Encoder, b []byte, tag uint64, m map[K]V, key Ki
 }
 
 func appendEntry[K Key, V any](e *Encoder, b []byte, tag uint64, k K, v V, key Kind[K], val Kind[V]) []byte {
-	b = append(appendVarint(b, tag), 0)
+	b = e.open(b, tag)
 	at := len(b)
 	b = key.put(e, b, 1<<3|key.wire, k)
-	return End(val.put(e, b, 2<<3|val.wire, v), at)
+	return e.close(val.put(e, b, 2<<3|val.wire, v), at)
 }
 
 func sortedKeys[K Key, V any](m map[K]V) []K {

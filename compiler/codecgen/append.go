@@ -9,7 +9,7 @@ import (
 
 // appendMethod writes LupineAppend.
 func (m *message) appendMethod() error {
-	recursive, missing := isRecursive(m.Message), m.missing()
+	recursive, missing := reaches(m.Message, m.Message), m.missing()
 	m.P("// ", appendMethod, " is called by Lupine's codec.")
 	m.P("func (x *", m.GoIdent, ") ", appendMethod, "(e *", m.rt("Encoder"), ", b []byte) []byte {")
 	m.P("if x == nil {")
@@ -126,6 +126,8 @@ func (m *message) appendMessage(f *protogen.Field, v string) {
 	case group:
 		begin, end := tagBytes(tag), tagBytes(tag+1)
 		m.P("b = append(", v, ".", appendMethod, "(e, append(b, ", begin, ")), ", end, ")")
+	case reaches(f.Message, m.Message):
+		m.P("b = e.Nested(b, ", hex(tag), ", ", v, ")")
 	case payload(f.Message) != "":
 		m.P("b = e.Large(b, ", hex(tag), ", ", v, ", len(", v, ".", payload(f.Message), "()))")
 	case isLong(f.Message):

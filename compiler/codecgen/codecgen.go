@@ -218,23 +218,23 @@ func (m *message) missing() string {
 	return cond
 }
 
-// isRecursive reports whether a message can contain itself.
-func isRecursive(m *protogen.Message) bool {
+// reaches reports whether a message of type to can lie within one of type from.
+func reaches(from, to *protogen.Message) bool {
 	seen := map[*protogen.Message]bool{}
-	var reaches func(from *protogen.Message) bool
-	reaches = func(from *protogen.Message) bool {
-		for _, f := range from.Fields {
-			if f.Message == nil || seen[f.Message] && f.Message != m {
+	var search func(m *protogen.Message) bool
+	search = func(m *protogen.Message) bool {
+		for _, f := range m.Fields {
+			if f.Message == nil || seen[f.Message] {
 				continue
 			}
 			seen[f.Message] = true
-			if f.Message == m || reaches(f.Message) {
+			if f.Message == to || search(f.Message) {
 				return true
 			}
 		}
 		return false
 	}
-	return reaches(m)
+	return search(from)
 }
 
 func wireType(k protoreflect.Kind) uint64 {

@@ -633,7 +633,7 @@ func (x *AnyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *AnyValue_ArrayValue:
 		if w != nil {
-			b = protobuf.End(w.ArrayValue.LupineAppend(e, append(b, 0x2a, 0)), len(b)+2)
+			b = e.Nested(b, 0x2a, w.ArrayValue)
 		}
 	case *AnyValue_BytesValue:
 		if w != nil {
@@ -687,7 +687,7 @@ func (x *ArrayValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	for _, v := range x.Values {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		b = e.Nested(b, 0x0a, v)
 	}
 	e.Leave()
 	return append(b, x.unknownFields...)

@@ -30,7 +30,7 @@ func (x *Features) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.AppendPackedVarint(b, 0x3a, x.Packed)
 	b = protobuf.AppendVarints(b, 0x40, x.Expanded)
 	if x.Child != nil {
-		b = protobuf.End2(x.Child.LupineAppend(e, append(b, 0x4a, 0, 0)), len(b)+3)
+		b = e.Nested(b, 0x4a, x.Child)
 	}
 	if x.Delimited != nil {
 		b = append(x.Delimited.LupineAppend(e, append(b, 0x53)), 0x54)

@@ -31,7 +31,7 @@ func (x *Node) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.AppendMap(e, b, 0x22, x.xxx_hidden_Named, protobuf.StringKind(), protobuf.MessageKind(x.xxx_hidden_Named))
 	if x.xxx_hidden_Prefixed != nil {
-		b = protobuf.End2(x.xxx_hidden_Prefixed.LupineAppend(e, append(b, 0x2a, 0, 0)), len(b)+3)
+		b = e.Nested(b, 0x2a, x.xxx_hidden_Prefixed)
 	}
 	b = protobuf.AppendPackedVarint(b, 0x42, x.xxx_hidden_Packed)
 	switch w := x.xxx_hidden_One.(type) {

@@ -299,7 +299,7 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *mixed_Mixed:
 		if w != nil {
-			b = protobuf.End2(w.Mixed.LupineAppend(e, append(b, 0x72, 0, 0)), len(b)+3)
+			b = e.Nested(b, 0x72, w.Mixed)
 		}
 	case *mixed_Inner_:
 		if w != nil {

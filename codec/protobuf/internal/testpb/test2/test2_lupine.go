@@ -343,10 +343,10 @@ func (x *Strict) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptBytes(b, 0x1a, x.Data)
 	b = protobuf.OptVarint(b, 0x20, x.Color)
 	if x.Child != nil {
-		b = e.Large(b, 0x2a, x.Child, len(x.Child.GetData()))
+		b = e.Nested(b, 0x2a, x.Child)
 	}
 	for _, v := range x.Children {
-		b = e.Large(b, 0x32, v, len(v.GetData()))
+		b = e.Nested(b, 0x32, v)
 	}
 	e.Leave()
 	return append(b, x.unknownFields...)
@@ -555,7 +555,7 @@ func (x *Groups_One) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.OptVarint(b, 0x08, x.Number)
 	if x.Groups != nil {
-		b = protobuf.End2(x.Groups.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+		b = e.Nested(b, 0x12, x.Groups)
 	}
 	if x.Inner != nil {
 		b = append(x.Inner.LupineAppend(e, append(b, 0x1b)), 0x1c)
@@ -734,7 +734,7 @@ func (x *Oneofs) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Oneofs_Oneofs:
 		if w != nil {
-			b = protobuf.End2(w.Oneofs.LupineAppend(e, append(b, 0x7a, 0, 0)), len(b)+3)
+			b = e.Nested(b, 0x7a, w.Oneofs)
 		}
 	}
 	e.Leave()
@@ -1007,13 +1007,13 @@ func (x *Tree) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Left != nil {
-		b = protobuf.End2(x.Left.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
+		b = e.Nested(b, 0x0a, x.Left)
 	}
 	if x.Right != nil {
-		b = protobuf.End2(x.Right.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+		b = e.Nested(b, 0x12, x.Right)
 	}
 	for _, v := range x.More {
-		b = protobuf.End2(v.LupineAppend(e, append(b, 0x1a, 0, 0)), len(b)+3)
+		b = e.Nested(b, 0x1a, v)
 	}
 	b = protobuf.AppendMap(e, b, 0x22, x.Named, protobuf.RawStringKind(), protobuf.MessageKind(x.Named))
 	b = protobuf.OptVarint(b, 0x28, x.Value)
@@ -1060,7 +1060,7 @@ func (x *Tree_Sub) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Tree != nil {
-		b = protobuf.End2(x.Tree.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
+		b = e.Nested(b, 0x0a, x.Tree)
 	}
 	e.Leave()
 	return append(b, x.unknownFields...)

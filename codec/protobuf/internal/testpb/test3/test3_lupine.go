@@ -422,7 +422,7 @@ func (x *Oneofs) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Oneofs_Oneofs:
 		if w != nil {
-			b = protobuf.End2(w.Oneofs.LupineAppend(e, append(b, 0x2a, 0, 0)), len(b)+3)
+			b = e.Nested(b, 0x2a, w.Oneofs)
 		}
 	case *Oneofs_Number:
 		if w != nil {
@@ -525,7 +525,7 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.PutString(b, 0x0a, x.Name)
 	for _, v := range x.Children {
-		b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+		b = e.Nested(b, 0x12, v)
 	}
 	if x.Oneofs != nil {
 		b = protobuf.End2(x.Oneofs.LupineAppend(e, append(b, 0x1a, 0, 0)), len(b)+3)
