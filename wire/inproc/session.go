@@ -26,6 +26,10 @@ type session struct {
 	back     *session     // the other direction
 	down     func(error)  // tells the Conn; nil in the direction back
 
+	// Channels for the outcome of unary calls, to be used again; kept by session
+	// because testing/synctest tells channels of one test from those of another.
+	wakes sync.Pool
+
 	mu       sync.Mutex
 	why      *lupine.Error // refuses new calls; nil while they are welcome
 	calls    entry         // head of the ring of calls whose outcome is open
@@ -56,6 +60,7 @@ func newSession(l *listener, opts lupine.SessionOptions) *session {
 	back.peer, back.caller = there.caller, there.peer
 	for _, s := range []*session{there, back} {
 		s.calls.prev, s.calls.next = &s.calls, &s.calls
+		s.wakes.New = newWake
 	}
 	return there
 }

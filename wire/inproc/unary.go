@@ -3,7 +3,6 @@ package inproc
 import (
 	"context"
 	"io"
-	"sync"
 
 	"github.com/lupine-rpc/lupine"
 )
@@ -26,9 +25,9 @@ type outcome struct {
 	handler bool
 }
 
-// wakes are channels for outcomes. Two may be sent, by the handler and by
+// newWake makes a channel for outcomes. Two may be sent, by the handler and by
 // whoever ended the call before, so that neither ever waits.
-var wakes = sync.Pool{New: func() any { return make(chan outcome, 2) }}
+func newWake() any { return make(chan outcome, 2) }
 
 // Run is the worker's part.
 func (u *unary) Run() {
@@ -62,9 +61,9 @@ func (s *session) Invoke(ctx context.Context, call *lupine.Call, req, reply any)
 		return failed
 	}
 	u.entry.call, u.giveUp = u, call.GiveUp
-	u.wake = wakes.Get().(chan outcome)
+	u.wake = s.wakes.Get().(chan outcome)
 	if failed = s.add(&u.entry); failed != nil {
-		wakes.Put(u.wake)
+		s.wakes.Put(u.wake)
 		return failed
 	}
 	s.running()
@@ -80,7 +79,7 @@ func (s *session) Invoke(ctx context.Context, call *lupine.Call, req, reply any)
 		out = <-u.wake
 	}
 	if out.handler && s.remove(&u.entry) {
-		wakes.Put(u.wake) // nobody else will send
+		s.wakes.Put(u.wake) // nobody else will send
 	}
 	if !out.handler {
 		return out.failed
