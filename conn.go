@@ -162,7 +162,7 @@ func newConn(c DialConfig) *Conn {
 func (c *Conn) Close() error {
 	links := c.shut()
 	for _, l := range links {
-		l.close(nil)
+		l.close()
 	}
 	return nil
 }
@@ -173,7 +173,7 @@ func (c *Conn) Drain(ctx context.Context) error {
 	links := c.shut()
 	errs := make(chan error, len(links))
 	for _, l := range links {
-		go func() { errs <- l.close(ctx) }()
+		go func() { errs <- l.drain(ctx) }()
 	}
 	var first error
 	for range links {

@@ -283,10 +283,30 @@ func (l *Link) more() bool {
 	return now.Before(l.patience)
 }
 
-// close ends the link's sessions, after draining them within ctx unless it is
-// nil.
-func (l *Link) close(ctx context.Context) error {
+// drain takes no more calls, ends the link's sessions when the calls on them have
+// ended or ctx has, and returns ctx's error if it had to.
+func (l *Link) drain(ctx context.Context) error {
+	var first error
+	for _, s := range l.shut() {
+		if err := s.Drain(ctx); err != nil && first == nil {
+			first = err
+		}
+		s.Close()
+	}
+	return first
+}
+
+// close ends the link's sessions and the calls on them.
+func (l *Link) close() {
+	for _, s := range l.shut() {
+		s.Close()
+	}
+}
+
+// shut takes the link's sessions away.
+func (l *Link) shut() []*linkSession {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.closed = true
 	if l.timer != nil {
 		l.timer.Stop()
@@ -294,15 +314,5 @@ func (l *Link) close(ctx context.Context) error {
 	have := append(slices.Clone(l.list()), l.leaving...)
 	l.leaving = nil
 	l.sessions.Store(nil)
-	l.mu.Unlock()
-	var first error
-	for _, s := range have {
-		if ctx != nil {
-			if err := s.Drain(ctx); err != nil && first == nil {
-				first = err
-			}
-		}
-		s.Close()
-	}
-	return first
+	return have
 }

@@ -288,7 +288,7 @@ func (c *Conn) resolved(i int, list []Endpoint, err error) {
 		go func() {
 			ctx, cancel := context.WithTimeout(c.ctx, DefaultDrainTime)
 			defer cancel()
-			gone.close(ctx)
+			gone.drain(ctx)
 		}()
 	}
 	c.announce()

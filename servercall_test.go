@@ -57,9 +57,10 @@ func TestServerCallChildren(t *testing.T) {
 	call := newServerCall(t, time.Time{})
 	before := runtime.NumGoroutine()
 	const n = 100
+	type key int
 	var children [n]context.Context
 	for i := range children {
-		child, cancel := context.WithCancel(context.WithValue(call, i, i))
+		child, cancel := context.WithCancel(context.WithValue(call, key(i), i))
 		defer cancel()
 		children[i] = child
 	}

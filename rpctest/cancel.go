@@ -497,7 +497,8 @@ func canChildren(e *env) {
 	entered := make(chan struct{})
 	results := make(chan result, 1)
 	c := e.start(&service{say: func(ctx context.Context, _ *testpb.EchoRequest) (*testpb.EchoReply, error) {
-		child, cancel := context.WithTimeout(context.WithValue(ctx, struct{}{}, 1), time.Hour)
+		type key struct{}
+		child, cancel := context.WithTimeout(context.WithValue(ctx, key{}, 1), time.Hour)
 		defer cancel()
 		var after atomic.Bool
 		ran := make(chan struct{})
