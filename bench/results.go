@@ -176,9 +176,10 @@ func (r *results) failures() int {
 	return n
 }
 
-// get returns a figure of a cell; ok is false if it was not measured.
+// get returns a figure of a cell; ok is false if it was not measured, or if any
+// round of the cell went wrong.
 func (r *results) get(work, pair string, f figure) (v float64, ok bool) {
-	if c := r.cell(work, pair); c != nil {
+	if c := r.cell(work, pair); c != nil && c.Err == "" {
 		v, ok = c.Median[f]
 	}
 	return v, ok

@@ -138,9 +138,7 @@ func printWork(w io.Writer, r *results, work workInfo) {
 	for _, c := range rows {
 		if c.Err != "" {
 			failures = append(failures, fmt.Sprintf("%s FAILED: %s", c.Pair, c.Err))
-			if len(c.Rounds) == 0 {
-				continue
-			}
+			continue
 		}
 		fmt.Fprintf(t, "%s\t", c.Pair)
 		for _, col := range shown {
