@@ -96,6 +96,9 @@ func mapKeys(m map[string]string) func(func(string) bool) {
 // notes returns what a reader must know to read the figures right.
 func notes(r *results) []string {
 	s := r.Settings
+	if len(r.Works) == 0 {
+		return append([]string{fmt.Sprintf("medians of %d rounds, codecs in turn", s.Rounds)}, r.Notes...)
+	}
 	list := []string{
 		fmt.Sprintf("medians of %d rounds of %v after %v to warm up; each implementation in a fresh pair of processes, over loopback, in turn", s.Rounds, s.Measure, s.WarmUp),
 		"c is the client's side, s the server's; all but latencies and /s are for each call, message or connection",
