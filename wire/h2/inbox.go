@@ -12,14 +12,20 @@ type inbox struct {
 	whole int    // complete messages in buf
 	tail  int    // bytes of the incomplete message, prefix included
 	need  int    // its size, prefix included; 0 until the prefix is whole
+	own   *buffer
 }
 
 // add appends a piece of DATA. A message larger than limit, or a bad prefix, is
 // an error.
 func (b *inbox) add(p []byte, limit int) error {
+	if b.buf == nil {
+		b.own = getBuffer()
+		b.buf = b.own.b[:0]
+	}
 	for len(p) > 0 {
 		if b.need == 0 {
 			k := min(grpcmsg.PrefixLen-b.tail, len(p))
+			b.room(k)
 			b.buf = append(b.buf, p[:k]...)
 			b.tail += k
 			p = p[k:]
@@ -55,7 +61,7 @@ func (b *inbox) room(k int) {
 		return
 	}
 	start := len(b.buf) - b.tail
-	grown := make([]byte, len(b.buf), start+max(grpcmsg.GrowTo(b.tail+k, b.need), 512))
+	grown := make([]byte, len(b.buf), max(start+max(grpcmsg.GrowTo(b.tail+k, max(b.need, b.tail+k)), 512), 2*start))
 	copy(grown, b.buf)
 	b.buf = grown
 }
@@ -79,7 +85,17 @@ func (b *inbox) take(spare []byte) []byte {
 		b.buf = append(spare[:0], b.buf[n:]...)
 	}
 	b.whole = 0
+	b.own = nil // its bytes belong to the receiver now
 	return got
+}
+
+// free gives the memory back. Nothing may point into it any more.
+func (b *inbox) free() {
+	if b.own != nil {
+		b.own.b = b.buf
+		b.own.free()
+	}
+	b.buf, b.own = nil, nil
 }
 
 // next cuts the first message off taken, which holds only whole ones.

@@ -117,7 +117,8 @@ func (s *session) start(ctx context.Context, st *clientStream, call *lupine.Call
 			return lupine.Errorf(lupine.ResourceExhausted, "the call's header takes %d bytes, more than the %d that the server accepts", n, limit).NotExecuted()
 		}
 	}
-	if s.dead != nil || s.eng.CanOpen() != nil || len(s.slots) > 0 {
+	defer s.redeem() // last: free has taken account of the call by then
+	if s.dead != nil || s.downed || s.eng.CanOpen() != nil || len(s.slots) > 0 {
 		if err := s.slot(ctx); err != nil {
 			return err
 		}
@@ -142,12 +143,10 @@ func (s *session) start(ctx context.Context, st *clientStream, call *lupine.Call
 // recycle puts st, whose call is over, back into the pool.
 func (st *clientStream) recycle() {
 	st.out.free()
-	in, wait, timeout := st.in.buf, st.recvWait, st.timeout
-	if cap(in) > maxPooled {
-		in = nil
-	}
+	st.in.free()
+	wait, timeout := st.recvWait, st.timeout
 	*st = clientStream{}
-	st.in.buf, st.recvWait, st.timeout = in[:0], wait, timeout[:0]
+	st.recvWait, st.timeout = wait, timeout[:0]
 	streamPool.Put(st)
 }
 

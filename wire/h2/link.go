@@ -48,6 +48,7 @@ type link struct {
 
 	house      *time.Timer // housekeeping, while streams are open
 	houseArmed bool
+	probing    bool // TCP watches a silent peer; see probe
 	stall      time.Duration
 
 	dead   error // why the link ended; nil while it lives
@@ -318,8 +319,13 @@ func (l *link) keepHouse() {
 	}
 	l.peer.tick(now)
 	l.flush(false)
-	if l.eng.Streams() == 0 && !l.behind {
-		return
+	if l.eng.Streams() == 0 {
+		l.probe(false)
+		if !l.behind {
+			return
+		}
+	} else if !l.eng.PeerIsLupine() && l.eng.Silence(now) >= int64(time.Second) {
+		l.probe(true)
 	}
 	wait := time.Second
 	if next > 0 {
@@ -327,6 +333,23 @@ func (l *link) keepHouse() {
 	}
 	l.houseArmed = true
 	l.house.Reset(wait)
+}
+
+// probe has TCP watch a silent peer while calls are pending: a peer that is not
+// known to be Lupine may hold more than two PINGs against us.
+func (l *link) probe(on bool) {
+	tcp, ok := l.sock.Conn.(*net.TCPConn)
+	if l.probing == on || !ok {
+		return
+	}
+	l.probing = on
+	if on {
+		tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 3})
+		userTimeout(tcp, 3000)
+		return
+	}
+	tcp.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true}) // package net's own times
+	userTimeout(tcp, 0)
 }
 
 // die ends the link because of err. What the engine still has to say is written

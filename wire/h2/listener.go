@@ -260,11 +260,11 @@ func (l *listener) checkEmpty() {
 func (l *listener) stop(closing bool) []*served {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.draining = true
-	l.closed = l.closed || closing
-	if l.ln != nil {
+	if !l.draining && l.ln != nil {
 		l.ln.Close()
 	}
+	l.draining = true
+	l.closed = l.closed || closing
 	for c := range l.greeting {
 		c.Close()
 	}

@@ -284,7 +284,7 @@ func (c *serverCall) handle(reply **buffer) (failed *lupine.Error) {
 		cancelOf(&c.ServerCall, err)
 		return asError(err).NotExecuted()
 	}
-	c.in.buf = nil // the handler may take long
+	c.in.free() // the handler may take long
 	c.Received(n)
 	res, failed := c.route.ServeUnary(&c.ServerCall, req)
 	if failed != nil {

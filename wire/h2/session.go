@@ -22,13 +22,16 @@ type session struct {
 	authority string
 	agent     string
 
-	ready   atomic.Bool // a call opened now would start at once
+	// free is how many calls would start at once; promised is how many were told
+	// so by Ready and have not come yet.
+	free, promised atomic.Int32
 	blocks  map[*lupine.Method]*hpack.Block
 	scratch []byte
 
 	slots  []*waiter // calls that wait for the peer to allow another stream
 	idle   []chan struct{}
 	downed bool
+	why    error // it went down
 
 	// Who reads; see lead.go.
 	reader   reader
@@ -45,18 +48,38 @@ type session struct {
 // few, but a proxy makes them up.
 const maxBlocks = 1024
 
-// Ready reports whether a call opened now would start at once.
-func (s *session) Ready() bool { return s.ready.Load() }
+// Ready reports whether a call opened now would start at once. It keeps a place
+// for who is told so, for a second at most: a crowd that asks before any of it
+// has opened its call is not sent here as a whole.
+func (s *session) Ready() bool {
+	for {
+		p := s.promised.Load()
+		if p >= s.free.Load() {
+			return false
+		}
+		if s.promised.CompareAndSwap(p, p+1) {
+			return true
+		}
+	}
+}
+
+// redeem takes one promise of Ready back: the call is here. The lock is held.
+func (s *session) redeem() {
+	if p := s.promised.Load(); p > 0 {
+		s.promised.CompareAndSwap(p, p-1)
+	}
+}
 
 // Peer describes the server.
 func (s *session) Peer() *lupine.Peer { return s.peerInfo }
 
-// refresh works out ready again. The lock is held.
+// refresh works out free again. The lock is held.
 func (s *session) refresh() {
-	ok := s.dead == nil && s.eng.CanOpen() == nil && len(s.slots) == 0
-	if s.ready.Load() != ok {
-		s.ready.Store(ok)
+	n := 0
+	if s.dead == nil && !s.downed {
+		n = max(s.eng.Room()-len(s.slots), 0)
 	}
+	s.free.Store(int32(n))
 }
 
 // event takes one event of the engine.
@@ -92,19 +115,18 @@ func (s *session) goAway(ev *engine.Event) {
 		st.finish(lupine.Errorf(lupine.Unavailable, "%w; it did not look at this call", err).NotExecuted())
 	})
 	s.goDown(err)
-	s.nextSlot()
 }
 
 // goDown tells the Conn, once, that the session takes no more calls.
 func (s *session) goDown(err error) {
-	s.refresh()
-	s.ready.Store(false)
 	if !s.downed {
-		s.downed = true
+		s.downed, s.why = true, err
 		if s.opts.Down != nil {
 			go s.opts.Down(err) // not under our lock
 		}
 	}
+	s.nextSlot()
+	s.refresh()
 	if s.eng.Streams() == 0 {
 		s.quiet()
 	}
@@ -112,18 +134,20 @@ func (s *session) goDown(err error) {
 
 // broken fails every call: the link has ended.
 func (s *session) broken(err error) {
+	unsent := false
 	s.eng.EachAbove(0, func(es *engine.Stream) {
 		st := es.Owner.(*clientStream)
 		e := lupine.Errorf(lupine.Unavailable, "connection to %s: %w", s.peerInfo.RemoteAddr, err)
-		if st.start >= s.written {
+		if st.start >= s.taken {
+			unsent = true
 			e.Executed = lupine.No // its first byte never left us
 		}
 		st.finish(e)
 	})
-	s.goDown(err)
-	for _, w := range s.slots {
-		w.wake()
+	if unsent {
+		s.eng.TakeOut(nil) // and never will
 	}
+	s.goDown(err)
 	s.quiet()
 	if s.ticker != nil {
 		s.ticker.Stop()
@@ -141,6 +165,7 @@ func (*session) flushed() {}
 
 // tick ends calls that have waited past their safety net.
 func (s *session) tick(int64) {
+	s.promised.Store(0) // some never came
 	now := time.Now()
 	s.eng.EachAbove(0, func(es *engine.Stream) {
 		st := es.Owner.(*clientStream)
@@ -160,12 +185,9 @@ func (s *session) quiet() {
 	s.idle = nil
 	if s.downed && s.dead == nil {
 		s.eng.Drain()
-		s.die(errEnded)
+		s.die(s.why)
 	}
 }
-
-// errEnded is why a session ends whose server said that it takes no more calls.
-var errEnded = errors.New("the server is shutting down")
 
 // opened puts st on the wire's books. CanOpen must have allowed it.
 func (s *session) opened(st *clientStream) {
@@ -174,9 +196,7 @@ func (s *session) opened(st *clientStream) {
 	}
 	st.start = s.taken + int64(len(s.eng.Out))
 	s.eng.Open(clock(), &st.Stream)
-	if s.eng.CanOpen() != nil {
-		s.refresh()
-	}
+	s.refresh()
 }
 
 // streamEnded is called after a stream has left the engine.
@@ -184,8 +204,9 @@ func (s *session) streamEnded() {
 	if len(s.slots) > 0 {
 		s.nextSlot()
 	}
-	if !s.ready.Load() {
-		s.refresh()
+	s.refresh()
+	if s.eng.Streams() == 0 {
+		s.promised.Store(0)
 	}
 	if s.eng.Streams() == 0 && (s.downed || len(s.idle) > 0) {
 		s.quiet()
@@ -200,7 +221,7 @@ func (s *session) nextSlot() {
 		s.slots = s.slots[1:]
 		room--
 	}
-	if s.eng.CanOpen() == engine.ErrDraining || s.dead != nil {
+	if s.downed || s.dead != nil {
 		for _, w := range s.slots {
 			w.wake()
 		}
@@ -216,6 +237,8 @@ func (s *session) slot(ctx context.Context) *lupine.Error {
 		switch {
 		case s.dead != nil:
 			return lupine.Errorf(lupine.Unavailable, "connection to %s: %w", s.peerInfo.RemoteAddr, s.dead).NotExecuted()
+		case s.downed:
+			return lupine.Errorf(lupine.Unavailable, "connection to %s: %w", s.peerInfo.RemoteAddr, s.why).NotExecuted()
 		case err == nil && (len(s.slots) == 0 || !first):
 			return nil
 		case err != nil && err != engine.ErrFull:

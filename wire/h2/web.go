@@ -2,6 +2,7 @@ package h2
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -19,7 +20,7 @@ type webServer struct {
 
 func newWebServer(l *listener) *webServer {
 	w := &webServer{conns: make(chan net.Conn), done: make(chan struct{}), addr: l.ln.Addr()}
-	w.http = http.Server{Handler: l.config.Handler, MaxHeaderBytes: l.config.MaxHeaderBytes}
+	w.http = http.Server{Handler: l.config.Handler, MaxHeaderBytes: l.config.MaxHeaderBytes, ErrorLog: slog.NewLogLogger(l.log.Handler(), slog.LevelWarn)}
 	if l.config.HandshakeTimeout > 0 {
 		w.http.ReadHeaderTimeout = l.config.HandshakeTimeout
 	}

@@ -144,6 +144,9 @@ func (c *Conn) Tick(now int64) (next int64, dead bool) {
 	return now + c.cfg.KeepAliveTimeout, false
 }
 
+// Silence is how long nothing has come from the peer, in nanoseconds.
+func (c *Conn) Silence(now int64) int64 { return now - c.lastRead }
+
 // Drain begins a graceful shutdown (RFC 9113, 6.8). A server's first GOAWAY
 // leaves room for the streams that are on their way; EventDrained, or the
 // owner's clock, then calls for DrainNow. A client is done at once.

@@ -31,6 +31,9 @@ func (c *Conn) beginData(now int64, h frameHeader, ev *Event) *Error {
 	s := c.streams.get(h.stream)
 	if s == nil || s.RecvEnd {
 		if s == nil && c.late(h.stream) {
+			if n > 0 {
+				return nil // a whole window of small frames may have been on its way
+			}
 			return c.control(now)
 		}
 		return c.streamError(now, h.stream, StreamClosed, "DATA after the end of the stream", ev)
