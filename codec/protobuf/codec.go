@@ -144,7 +144,12 @@ func isNil(msg any) bool {
 
 // noEscape returns p without the compiler knowing that it does, so that what p
 // points to may stay on the stack although p is passed to an interface's
-// method. It is sound because Message forbids keeping it.
+// method. It is sound because Message forbids keeping it, and because nothing
+// in here can move the stack while only x holds the address: package strings
+// does the same. Pointer checking would put a call between the two lines.
+//
+//go:nosplit
+//go:nocheckptr
 func noEscape[T any](p *T) *T {
 	x := uintptr(unsafe.Pointer(p))
 	return *(**T)(unsafe.Pointer(&x))
