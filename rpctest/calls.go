@@ -40,6 +40,7 @@ func callBehaviours() []behaviour {
 		{"large", lupine.Capabilities{}, large},
 		{"largeStream", duplex, largeStream},
 		{"requestIsFree", lupine.Capabilities{}, requestIsFree},
+		{"compressed", lupine.Capabilities{}, compressed},
 	}
 }
 
@@ -365,5 +366,34 @@ func requestIsFree(e *env) {
 	copy(had.Payload, "THERE!")
 	if string(had.Payload) != "THERE!" || string(req.Payload) != "AFTER!" || string(r.Payload) != "before" {
 		e.Fatalf("caller and handler share memory: %q, %q, %q", had.Payload, req.Payload, r.Payload)
+	}
+}
+
+// compressed: asking for compression changes no message. A wire that has none, or
+// not this one, sends them as they are.
+func compressed(e *env) {
+	c := e.start(&service{say: func(ctx context.Context, req *testpb.EchoRequest) (*testpb.EchoReply, error) {
+		lupine.ServerCallFrom(ctx).Compressor = req.Text
+		return &testpb.EchoReply{Payload: req.Payload}, nil
+	}})
+	for _, name := range []string{"gzip", "zstd"} {
+		for _, payload := range [][]byte{nil, []byte("x"), make([]byte, 1<<20), pattern(100_000)} {
+			r, err := c.Say(e.ctx, &testpb.EchoRequest{Text: name, Payload: payload}, lupine.Compress(name))
+			e.ok(err, name)
+			if !bytes.Equal(r.Payload, payload) {
+				e.Fatalf("%s: %d bytes came back changed", name, len(payload))
+			}
+		}
+		if e.info.Capabilities.Streams {
+			s := c.Sum(e.ctx, lupine.Compress(name))
+			for range 10 {
+				e.ok(s.Send(e.ctx, &testpb.EchoRequest{Text: "0123456789"}), "Send")
+			}
+			r, err := s.CloseAndRecv(e.ctx)
+			e.ok(err, name)
+			if r.Text != strings.Repeat("0123456789", 10) {
+				e.Fatalf("%s: got %q", name, r.Text)
+			}
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -39,6 +40,7 @@ func cancelBehaviours() []behaviour {
 		{"children", lupine.Capabilities{}, canChildren},
 		{"afterReturn", lupine.Capabilities{}, canAfterReturn},
 		{"many", lupine.Capabilities{}, canMany},
+		{"manyStreams", duplex, canManyStreams},
 	}
 }
 
@@ -572,5 +574,80 @@ func canMany(e *env) {
 	}
 	for range 8 {
 		e.ok(await(e, errs, "the calls"), "a call beside canceled ones")
+	}
+}
+
+// canManyStreams: streams of all kinds that are given up at odd moments, in every
+// way there is, beside others that must not notice.
+func canManyStreams(e *env) {
+	const givers, others = 8, 4
+	c := e.start(&service{})
+	errs := make(chan error, givers+others)
+	for g := range givers {
+		go func() {
+			random := rand.New(rand.NewPCG(1, uint64(g)))
+			for range 100 {
+				giveUp(e.ctx, c, random)
+			}
+			errs <- nil
+		}()
+	}
+	for g := range others {
+		go func() {
+			for i := range 10 {
+				if err := mixedOnce(e.ctx, c, g+i); err != nil {
+					errs <- err
+					return
+				}
+			}
+			errs <- nil
+		}()
+	}
+	for range givers + others {
+		e.ok(await(e, errs, "the streams"), "a stream beside others that are given up")
+	}
+	e.works(c)
+}
+
+// giveUp begins a stream and does not see it through.
+func giveUp(ctx context.Context, c testpb.EchoClient, random *rand.Rand) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	how, after := random.IntN(3), random.IntN(10)
+	stop := func(s interface{ Close() error }) {
+		switch how {
+		case 0:
+			cancel()
+		case 1:
+			s.Close()
+		case 2:
+			go cancel()
+		}
+	}
+	req := &testpb.EchoRequest{Text: "given up", Count: 20, Payload: make([]byte, random.IntN(5000))}
+	switch random.IntN(3) {
+	case 0:
+		s := c.List(ctx, req)
+		for range after {
+			s.Recv(ctx)
+		}
+		stop(s)
+		s.Recv(ctx)
+	case 1:
+		s := c.Sum(ctx)
+		for range after {
+			s.Send(ctx, req)
+		}
+		stop(s)
+		s.CloseAndRecv(ctx)
+	case 2:
+		s := c.Chat(ctx)
+		for range after {
+			s.Send(ctx, req)
+			s.Recv(ctx)
+		}
+		stop(s)
+		s.Send(ctx, req)
+		s.Recv(ctx)
 	}
 }

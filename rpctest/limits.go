@@ -19,6 +19,7 @@ func limitBehaviours() []behaviour {
 		{"defaultReceive", lupine.Capabilities{}, limDefault},
 		{"raised", lupine.Capabilities{}, limRaised},
 		{"stream", duplex, limStream},
+		{"compressed", lupine.Capabilities{}, limCompressed},
 	}
 }
 
@@ -155,6 +156,23 @@ func limStream(e *env) {
 	_, err := st.Recv(e.ctx)
 	if le := e.tooLarge(err, 2000, 5000); le.Executed != lupine.No {
 		e.Errorf("the only request was refused with Executed %v, want no", le.Executed)
+	}
+	e.works(c)
+}
+
+// limCompressed: the limits are for the message, not for what is left of it on the
+// way: a small packet must not become a large message.
+func limCompressed(e *env) {
+	ran := 0
+	c := testpb.NewEchoClient(e.serve(lupine.ServerConfig{MaxReceive: 100_000}, countRuns(&ran, 0)).dial(lupine.DialConfig{}))
+	for _, name := range []string{"gzip", "zstd"} {
+		_, err := c.Say(e.ctx, &testpb.EchoRequest{Payload: make([]byte, 3<<20)}, lupine.Compress(name))
+		if le := e.failed(err, lupine.ResourceExhausted); !strings.Contains(le.Message, "100000") {
+			e.Errorf("%s: message %q does not name the limit", name, le.Message)
+		}
+	}
+	if ran != 0 {
+		e.Error("the handler ran")
 	}
 	e.works(c)
 }

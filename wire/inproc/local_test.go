@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,25 +24,25 @@ type note struct {
 
 // copying is a codec that copies. It counts how often it did what.
 type copying struct {
-	copies, encodings *int
+	copies, encodings *atomic.Int64
 	sizes             bool // Size knows the size
 }
 
 func (c copying) Name() string { return "note" }
 
 func (c copying) Append(dst []byte, m any) ([]byte, error) {
-	*c.encodings++
+	c.encodings.Add(1)
 	return append(dst, strings.Join(m.(*note).Lines, "\n")...), nil
 }
 
 func (c copying) Decode(src []byte, m any) error {
-	*c.encodings++
+	c.encodings.Add(1)
 	m.(*note).Lines = strings.Split(string(src), "\n")
 	return nil
 }
 
 func (c copying) Copy(dst, src any) error {
-	*c.copies++
+	c.copies.Add(1)
 	if len(src.(*note).Lines) == 0 {
 		return errors.New("an empty note")
 	}
@@ -107,7 +109,7 @@ func notes(t *testing.T, c lupine.ServerConfig, codec lupine.Codec, config lupin
 // TestCopier: a codec that can copy is asked to, and never to encode. Neither side
 // sees what the other does to its message.
 func TestCopier(t *testing.T) {
-	copies, encodings := 0, 0
+	var copies, encodings atomic.Int64
 	svc, conn := notes(t, lupine.ServerConfig{}, copying{&copies, &encodings, true}, lupine.DialConfig{})
 	mine := &note{[]string{"a", "b"}}
 	r, err := lupine.Invoke[note](t.Context(), conn, &svc.Methods[0], mine, nil)
@@ -117,8 +119,8 @@ func TestCopier(t *testing.T) {
 	if !slices.Equal(r.Lines, []string{"a", "b"}) || !slices.Equal(mine.Lines, []string{"a", "b"}) {
 		t.Errorf("sent %q, got back %q", mine.Lines, r.Lines)
 	}
-	if copies != 2 || encodings != 0 {
-		t.Errorf("a unary call took %d copies and %d encodings, want 2 and 0", copies, encodings)
+	if copies.Load() != 2 || encodings.Load() != 0 {
+		t.Errorf("a unary call took %d copies and %d encodings, want 2 and 0", copies.Load(), encodings.Load())
 	}
 	s := lupine.CallBidi[note, note](t.Context(), conn, &svc.Methods[1], nil)
 	for _, text := range []string{"x", "y", "z"} {
@@ -135,8 +137,8 @@ func TestCopier(t *testing.T) {
 		}
 		got = append(got, strings.Join(r.Lines, ""))
 	}
-	if !slices.Equal(got, []string{"ab", "ax", "ay"}) || encodings != 0 {
-		t.Errorf("got back %q with %d encodings", got, encodings)
+	if !slices.Equal(got, []string{"ab", "ax", "ay"}) || encodings.Load() != 0 {
+		t.Errorf("got back %q with %d encodings", got, encodings.Load())
 	}
 	_, err = lupine.Invoke[note](t.Context(), conn, &svc.Methods[0], &note{}, nil)
 	if e := lupine.AsError(err); e.Code != lupine.Internal || e.Executed != lupine.No {
@@ -155,7 +157,7 @@ func TestCopier(t *testing.T) {
 // TestCopierLimits: limits hold where a codec that copies knows the size, and
 // cannot where it does not.
 func TestCopierLimits(t *testing.T) {
-	copies, encodings := 0, 0
+	var copies, encodings atomic.Int64
 	large := &note{[]string{strings.Repeat("x", 1000)}}
 	for _, sizes := range []bool{true, false} {
 		svc, conn := notes(t, lupine.ServerConfig{MaxReceive: 100}, copying{&copies, &encodings, sizes}, lupine.DialConfig{})
@@ -169,15 +171,15 @@ func TestCopierLimits(t *testing.T) {
 // TestTypesMeet: when the sides use different Go types the messages are encoded,
 // provided that both mean the same encoding.
 func TestTypesMeet(t *testing.T) {
-	copies, encodings := 0, 0
+	var copies, encodings atomic.Int64
 	svc, conn := notes(t, lupine.ServerConfig{}, copying{&copies, &encodings, true}, lupine.DialConfig{})
 	raw := svc.Methods[0]
 	raw.Codec = lupine.RawCodec{}
 	raw.NewRequest = func() any { return new(lupine.Raw) }
 	raw.NewReply = raw.NewRequest
 	r, err := lupine.Invoke[lupine.Raw](t.Context(), conn, &raw, &lupine.Raw{Bytes: []byte("a\nb")}, nil)
-	if err != nil || string(r.Bytes) != "a\nb" || encodings != 2 {
-		t.Errorf("a raw caller: %v, %v, with %d encodings", r, err, encodings)
+	if err != nil || string(r.Bytes) != "a\nb" || encodings.Load() != 2 {
+		t.Errorf("a raw caller: %v, %v, with %d encodings", r, err, encodings.Load())
 	}
 	raw.Codec = lupine.RawCodec{Use: "proto"}
 	_, err = lupine.Invoke[lupine.Raw](t.Context(), conn, &raw, &lupine.Raw{Bytes: []byte("a\nb")}, nil)
@@ -324,6 +326,9 @@ func TestPeer(t *testing.T) {
 // TestAllocs counts what a unary call allocates: the handler's context, request
 // and reply with a string each, and the handler's reply.
 func TestAllocs(t *testing.T) {
+	if raceEnabled {
+		t.Skip("the race detector allocates")
+	}
 	client := dial(t, lupine.DialConfig{}, serve(t, lupine.ServerConfig{}, echo{}))
 	req := &testpb.EchoRequest{Text: "hello"}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -336,5 +341,37 @@ func TestAllocs(t *testing.T) {
 	})
 	if got > most+1 { // pools are emptied by the garbage collector now and then
 		t.Errorf("a unary call allocates %v times, want %d", got, most)
+	}
+}
+
+// leaver is a service whose handlers end their goroutine, as a failing test does
+// in a handler.
+type leaver struct {
+	testpb.UnimplementedEchoServer
+}
+
+func (leaver) Say(context.Context, *testpb.EchoRequest) (*testpb.EchoReply, error) {
+	runtime.Goexit()
+	return nil, nil
+}
+
+func (leaver) List(context.Context, *testpb.EchoRequest, *lupine.Sender[testpb.EchoReply]) error {
+	runtime.Goexit()
+	return nil
+}
+
+// TestGoexit: a handler that never returns, because its goroutine has ended, does
+// not leave its caller waiting.
+func TestGoexit(t *testing.T) {
+	client := dial(t, lupine.DialConfig{}, serve(t, lupine.ServerConfig{}, leaver{}))
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	_, err := client.Say(ctx, &testpb.EchoRequest{})
+	if e := lupine.AsError(err); e == nil || e.Code != lupine.Internal || e.Executed != lupine.Yes {
+		t.Errorf("Say: %v", err)
+	}
+	_, err = client.List(ctx, &testpb.EchoRequest{}).Recv(ctx)
+	if e := lupine.AsError(err); e == nil || e.Code != lupine.Internal || e.Executed != lupine.Yes {
+		t.Errorf("List: %v", err)
 	}
 }

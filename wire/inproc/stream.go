@@ -71,9 +71,15 @@ func (c *stream) start() {
 	c.session.workers.Go(c)
 }
 
-// Run is the worker's part.
+// Run is the worker's part; see unary.Run on why its end is deferred.
 func (c *stream) Run() {
-	failed := c.route.ServeStream(&c.ServerCall, (*handlerEnd)(c))
+	failed := exited(c.route)
+	defer func() { c.finish(failed) }()
+	failed = c.route.ServeStream(&c.ServerCall, (*handlerEnd)(c))
+}
+
+// finish settles the call as its handler's end says.
+func (c *stream) finish(failed *lupine.Error) {
 	header, fresh := c.TakeHeader()
 	trailer := trailerOf(&c.ServerCall, failed)
 	c.mu.Lock()

@@ -16,6 +16,11 @@ type unary struct {
 	route   *lupine.Route
 	request any
 	wake    chan outcome
+
+	// Written by the worker.
+	reply    any
+	failed   *lupine.Error
+	returned bool
 }
 
 // outcome is how a unary call ended: by its handler or by something else.
@@ -29,18 +34,32 @@ type outcome struct {
 // whoever ended the call before, so that neither ever waits.
 func newWake() any { return make(chan outcome, 2) }
 
-// Run is the worker's part.
+// Run is the worker's part. What it owes the caller is deferred, since a handler
+// may end its goroutine (as testing.T.FailNow does) and so never return.
 func (u *unary) Run() {
-	reply, failed := u.route.ServeUnary(&u.ServerCall, u.request)
+	defer u.settle()
+	u.reply, u.failed = u.route.ServeUnary(&u.ServerCall, u.request)
+	u.returned = true
+}
+
+func (u *unary) settle() {
+	if !u.returned {
+		u.failed = exited(u.route)
+	}
 	u.session.returned()
-	u.wake <- outcome{reply, failed, true}
+	u.wake <- outcome{u.reply, u.failed, true}
+}
+
+// exited is the error of a call whose handler ended its goroutine.
+func exited(r *lupine.Route) *lupine.Error {
+	return &lupine.Error{Code: lupine.Internal, Message: "the handler of " + r.Method.Path + " ended its goroutine", Executed: lupine.Yes}
 }
 
 // end ends the call for its caller and stops the handler's context.
 func (u *unary) end(err *lupine.Error) {
 	if u.session.remove(&u.entry) {
+		u.wake <- outcome{failed: err} // before the handler can return because of it
 		u.Cancel(context.Canceled, err)
-		u.wake <- outcome{failed: err}
 	}
 }
 
