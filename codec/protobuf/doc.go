@@ -11,8 +11,16 @@
 //
 // All three give the same bytes and the same verdicts: what this package
 // accepts, refuses and writes is what google.golang.org/protobuf accepts,
-// refuses and writes, apart from the nesting limit, which is lower here
-// ([DefaultMaxDepth]) and also counts unknown groups.
+// refuses and writes (so unknown values of closed enums stay in their fields).
+// The exceptions:
+//
+//   - the limit on nesting is lower ([DefaultMaxDepth]) and also counts unknown
+//     groups;
+//   - a required field missing in a field with the lazy option, or in any but
+//     the first field of a oneof, is noticed here;
+//   - a message of more than 4 KiB that lies inside more than 15 others of
+//     types that can contain themselves has a length of five bytes, so that
+//     encoding takes linear time.
 //
 // # Memory
 //
