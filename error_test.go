@@ -78,10 +78,10 @@ func TestAsError(t *testing.T) {
 		t.Errorf("a wrapped *Error became %+v", outer)
 	}
 	for err, code := range map[error]lupine.Code{
-		context.Canceled:                                    lupine.Canceled,
-		context.DeadlineExceeded:                            lupine.DeadlineExceeded,
-		net.ErrClosed:                                       lupine.Unavailable,
-		io.EOF:                                              lupine.Unknown,
+		context.Canceled:         lupine.Canceled,
+		context.DeadlineExceeded: lupine.DeadlineExceeded,
+		net.ErrClosed:            lupine.Unavailable,
+		io.EOF:                   lupine.Unknown,
 		fmt.Errorf("reading: %w", context.DeadlineExceeded): lupine.DeadlineExceeded,
 	} {
 		e := lupine.AsError(err)

@@ -6,8 +6,11 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"testing"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/examples/routeguide"
+	"github.com/lupine-rpc/lupine/wire/inproc"
 )
 
 // newService makes a service test.S whose methods M0, M1 ... have the given kinds
@@ -284,3 +287,22 @@ func (l *fakeListener) isClosed() bool {
 }
 
 var errRefused = errors.New("connection refused")
+
+// serveAndDial runs srv within this process until the test ends.
+func serveAndDial(t *testing.T, srv *lupine.Server, c lupine.DialConfig) (routeguide.RouteGuideClient, *lupine.Conn) {
+	t.Helper()
+	net := inproc.New()
+	if err := srv.Bind(context.Background(), net.Listen()); err != nil {
+		t.Fatal(err)
+	}
+	go srv.Serve(context.Background())
+	conn, err := c.Dial(context.Background(), net.To())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		conn.Close()
+		srv.Close()
+	})
+	return routeguide.NewRouteGuideClient(conn), conn
+}

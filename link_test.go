@@ -73,7 +73,7 @@ func TestDialErrors(t *testing.T) {
 	w := &fakeWire{}
 	for name, d := range map[string]func() error{
 		"needs a target": func() error { _, err := lupine.Dial(t.Context()); return err },
-		"scheme":    func() error { _, err := lupine.Dial(t.Context(), w.to("a"), lupine.Target{Err: bad}); return err },
+		"scheme":         func() error { _, err := lupine.Dial(t.Context(), w.to("a"), lupine.Target{Err: bad}); return err },
 		"lacks metadata": func() error {
 			_, err := lupine.DialConfig{Require: lupine.Capabilities{Metadata: true}}.Dial(t.Context(), w.to("a"))
 			return err
