@@ -49,7 +49,7 @@ func (c *handlerCall) serve() {
 	})
 	failed := route.ServeStream(&c.call, c)
 	stop()
-	c.finish(c.outcome(route, failed))
+	c.finish(c.outcome(failed))
 }
 
 // begin reads the request's header. Nothing has run when it fails.
@@ -104,21 +104,14 @@ func (c *handlerCall) begin() (*lupine.Route, error) {
 	return route, nil
 }
 
-// outcome corrects what the runtime says about a call that the handler's own
-// code never saw, or that we ended.
-func (c *handlerCall) outcome(route *lupine.Route, failed *lupine.Error) *lupine.Error {
-	if failed == nil {
-		return nil
+// outcome corrects what the runtime says about a call that we ended.
+func (c *handlerCall) outcome(failed *lupine.Error) *lupine.Error {
+	if failed == nil || failed.Code != lupine.Canceled || !c.h.isClosed() {
+		return failed
 	}
+	// It was cut off, as by a connection that breaks: who knows how far it came.
 	e := *failed
-	if c.in.failed && !route.Method.Kind.ManyRequests() {
-		// The only request could not be read, so there was nothing to handle.
-		e.Executed = lupine.No
-	}
-	if e.Code == lupine.Canceled && c.h.isClosed() {
-		// It was cut off, as by a connection that breaks: who knows how far it came.
-		e.Code, e.Message, e.Executed = errHandlerClosed.Code, errHandlerClosed.Message, lupine.Maybe
-	}
+	e.Code, e.Message, e.Executed = errHandlerClosed.Code, errHandlerClosed.Message, lupine.Maybe
 	return &e
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -358,4 +359,70 @@ func TestHandlerMany(t *testing.T) {
 	if n := grpcmsg.ProcessBudget().Used(); n != 0 {
 		t.Errorf("%d bytes of the decompression budget stay in use", n)
 	}
+}
+
+// Callers that announce large messages and send none of them cost no more than
+// callers that announce small ones.
+func TestHandlerLengthLie(t *testing.T) {
+	const callers = 200
+	cost := func(announced uint32) int64 {
+		m := mount(t, textServer(lupine.ServerConfig{}, textHandlers{chat: greets(func(ctx context.Context, in *lupine.Receiver[text], _ *lupine.Sender[text]) error {
+			_, err := in.Recv(ctx)
+			return err
+		})}), HandlerConfig{}, false, nil)
+		before := heapInUse()
+		var open []*http.Response
+		for range callers {
+			res, _ := m.open(t.Context(), "/t.T/Chat", append(grpcmsg.AppendPrefix(nil, false, announced), "some"...))
+			open = append(open, res)
+		}
+		eventually(t, "all messages have begun", func() bool {
+			m.h.mu.Lock()
+			defer m.h.mu.Unlock()
+			return len(m.h.calls) == callers
+		})
+		grown := heapInUse() - before
+		for _, res := range open {
+			res.Body.Close()
+		}
+		return grown
+	}
+	small, large := cost(100), cost(lupine.DefaultMaxReceive)
+	if large > small+callers*8<<10 {
+		t.Errorf("%d claims of 4 MiB hold %d bytes, as many of 100 bytes hold %d", callers, large, small)
+	}
+}
+
+func heapInUse() int64 {
+	runtime.GC()
+	var s runtime.MemStats
+	runtime.ReadMemStats(&s)
+	return int64(s.HeapAlloc)
+}
+
+// Bombs are stopped at the limit, whatever their number, and a bystander's calls
+// go on.
+func TestHandlerBombs(t *testing.T) {
+	m := mount(t, textServer(lupine.ServerConfig{}, textHandlers{}), HandlerConfig{}, false, nil)
+	var wg sync.WaitGroup
+	for _, z := range []grpcmsg.Compressor{grpcmsg.Gzip(), grpcmsg.Zstd()} {
+		bomb := packed(t, z, strings.Repeat("\x00", 64<<20))
+		if len(bomb) > 100_000 {
+			t.Fatalf("the bomb has %d bytes", len(bomb))
+		}
+		for range 20 {
+			wg.Go(func() {
+				got := m.call("/t.T/Say", bomb, "Grpc-Encoding", z.Name())
+				if got.err == nil || got.err.Code != lupine.ResourceExhausted || got.err.Executed != lupine.No {
+					t.Errorf("%s: %v", z.Name(), got.err)
+				}
+			})
+		}
+	}
+	for range 20 {
+		if got := m.call("/t.T/Say", frames("bystander")); got.err != nil {
+			t.Errorf("a bystander: %v", got.err)
+		}
+	}
+	wg.Wait()
 }

@@ -18,7 +18,6 @@ import (
 // one message each time it is asked.
 type handlerInput struct {
 	compressor grpcmsg.Compressor // what the caller compresses with; nil is nothing
-	failed     bool               // a Recv failed, other than by the end of the messages
 
 	buf   []byte // what was read
 	start int    // in buf, of the bytes not yet used
@@ -62,7 +61,6 @@ func (c *handlerCall) Recv(ctx context.Context, m any) error {
 		}
 	}
 	if got.err != nil {
-		in.failed = in.failed || got.err != io.EOF
 		return got.err
 	}
 	c.call.Received(len(got.data))
@@ -71,7 +69,6 @@ func (c *handlerCall) Recv(ctx context.Context, m any) error {
 		got.plain.Release()
 	}
 	if err != nil {
-		in.failed = true
 		return lupine.Errorf(lupine.Internal, "the request cannot be decoded as %s: %w", c.codec.Name(), err)
 	}
 	return nil
