@@ -73,7 +73,7 @@ func (e *env) serve(c lupine.ServerConfig, svc testpb.EchoServer) *served {
 func (s *served) serve(ctx context.Context) {
 	e := s.e
 	e.Helper()
-	if err := s.server.Bind(e.ctx, s.listener); err != nil {
+	if err := s.server.Bind(ctx, s.listener); err != nil {
 		e.Fatalf("Bind: %v", err)
 	}
 	go func() {

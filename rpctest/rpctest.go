@@ -79,25 +79,37 @@ func groups() []group {
 // Run checks every behaviour that the wire's capabilities call for.
 func Run(t *testing.T, w Wire) {
 	t.Run(w.Name, func(t *testing.T) {
-		known := make(map[string]bool)
-		for _, g := range groups() {
-			known[g.name] = true
+		all := groups()
+		for name := range w.Skip {
+			if !known(all, name) {
+				t.Errorf("Wire.Skip names %q, which is no behaviour", name)
+			}
+		}
+		for _, g := range all {
 			t.Run(g.name, func(t *testing.T) {
 				if why, ok := w.Skip[g.name]; ok {
 					t.Skip(why)
 				}
 				for _, b := range g.all {
-					known[g.name+"/"+b.name] = true
 					t.Run(b.name, func(t *testing.T) { runOne(t, w, g.name+"/"+b.name, b) })
 				}
 			})
 		}
-		for name := range w.Skip {
-			if !known[name] {
-				t.Errorf("Wire.Skip names %q, which is no behaviour", name)
+	})
+}
+
+func known(all []group, name string) bool {
+	for _, g := range all {
+		if g.name == name {
+			return true
+		}
+		for _, b := range g.all {
+			if g.name+"/"+b.name == name {
+				return true
 			}
 		}
-	})
+	}
+	return false
 }
 
 func runOne(t *testing.T, w Wire, name string, b behaviour) {
