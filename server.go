@@ -155,8 +155,11 @@ func (s *Server) drainInTime() {
 
 // Bind checks every registered method against every listener's wire, then opens
 // the listeners' sockets. It is for callers who need an address before Serve;
-// if any fails, all are closed.
+// if any fails, all are closed. Until Serve is called, handlers of a listener that
+// others drive (one mounted in net/http) see the values of ctx.
 func (s *Server) Bind(ctx context.Context, listeners ...Listener) error {
+	base := context.WithoutCancel(ctx)
+	s.base.CompareAndSwap(nil, &base)
 	for _, l := range listeners {
 		if err := s.check(l); err != nil {
 			return err
