@@ -25,7 +25,7 @@ func TestBackoffDelay(t *testing.T) {
 		{lupine.Backoff{}, 2, 0.5, 160 * time.Millisecond},
 		{lupine.Backoff{}, 3, 0.5, 256 * time.Millisecond},
 		{lupine.Backoff{}, 100, 0.5, 20 * time.Second},
-		{lupine.Backoff{}, 1 << 40, 0.5, 20 * time.Second},
+		{lupine.Backoff{}, 1 << 30, 0.5, 20 * time.Second},
 		{lupine.Backoff{}, 1, 0, 80 * time.Millisecond},
 		{lupine.Backoff{}, 1, 1, 120 * time.Millisecond},
 		{lupine.Backoff{Jitter: -1}, 1, 0, 100 * time.Millisecond},

@@ -44,7 +44,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"sync"
 
@@ -274,11 +273,3 @@ func self(addr string) *lupine.Peer {
 	}
 	return p
 }
-
-var _ interface {
-	lupine.Wire
-} = (*Network)(nil)
-
-// discard is for a session whose options have no logger, which only a direct
-// caller of Dial can make.
-var discard = slog.New(slog.DiscardHandler)
