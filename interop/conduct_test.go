@@ -60,8 +60,13 @@ func (p *conductor) ended(ctx context.Context, id string) {
 	case context.DeadlineExceeded:
 		end = "deadline"
 	}
+	p.note(id, end)
+}
+
+// note answers those who Watch id.
+func (p *conductor) note(id, what string) {
 	select {
-	case p.fate(id) <- end:
+	case p.fate(id) <- what:
 	default:
 	}
 }
@@ -104,6 +109,7 @@ func (p *conductor) before(c *incoming, o *peerpb.Order, sent uint32) error {
 		if p.held != nil {
 			p.held(o.Id)
 		}
+		p.note(o.Id+"/held", "held")
 		<-c.ctx.Done()
 		return c.ctx.Err()
 	}

@@ -411,7 +411,10 @@ func testDeadline(t *testing.T, p pair) {
 		}
 	})
 	after := func(t *testing.T, f func(context.Context, *peerpb.Order) error) {
-		const d = 300 * time.Millisecond
+		const d = time.Second
+		if _, out := p.say(limited(t), &peerpb.Order{}, options{}); out.err != nil {
+			t.Fatal(out.err) // the deadline is not for making a connection
+		}
 		id, begin := newID(), time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), d)
 		defer cancel()
@@ -473,8 +476,7 @@ func testCancel(t *testing.T, p pair) {
 	t.Run("unary", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(limited(t))
 		id := newID()
-		// There is no event to wait for in a unary call: cancel after a while.
-		time.AfterFunc(100*time.Millisecond, cancel)
+		go cancelHeld(t, p, id, cancel)
 		_, out := p.say(ctx, &peerpb.Order{Id: id, Hold: true}, options{})
 		canceled(t, id, out.err)
 	})
@@ -506,7 +508,7 @@ func testCancel(t *testing.T, p pair) {
 		if err := s.Send(&peerpb.Order{Id: id, Hold: true}); err != nil {
 			t.Fatal(err)
 		}
-		time.AfterFunc(100*time.Millisecond, cancel)
+		go cancelHeld(t, p, id, cancel)
 		_, err = s.Recv()
 		canceled(t, id, err)
 	})
@@ -528,6 +530,14 @@ func testCancel(t *testing.T, p pair) {
 		_, err = s.Recv()
 		canceled(t, id, err)
 	})
+}
+
+// cancelHeld cancels a call once its handler holds it.
+func cancelHeld(t *testing.T, p pair, id string, cancel func()) {
+	defer cancel()
+	if held, err := p.watch(limited(t), id+"/held"); held != "held" {
+		t.Errorf("the handler did not begin: %q, %v", held, err)
+	}
 }
 
 // The server ends a call while the caller is still sending.

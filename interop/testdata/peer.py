@@ -73,6 +73,7 @@ class Call:
 
     def before(self, order, sent):
         if order.hold:
+            FATES.ended(order.id + "/held", "held")
             self.gone.wait()
         if order.wait_ms:
             self.gone.wait(order.wait_ms / 1000)
