@@ -48,6 +48,7 @@ type link struct {
 
 	house      *time.Timer // housekeeping, while streams are open
 	houseArmed bool
+	period     time.Duration
 	probing    bool // TCP watches a silent peer; see probe
 	stall      time.Duration
 
@@ -84,6 +85,10 @@ func (l *link) init(s *sock, t *tls.Conn, eng *engine.Conn, user linkUser, cfg *
 	}
 	l.closed = make(chan struct{})
 	l.stall = cfg.StallTimeout
+	l.period = time.Second
+	if cfg.KeepAlive > 0 {
+		l.period = min(l.period, cfg.KeepAlive)
+	}
 	l.rbuf = make([]byte, minRead)
 	s.handshaken()
 }
@@ -293,10 +298,10 @@ func (l *link) arm() {
 	}
 	l.houseArmed = true
 	if l.house == nil {
-		l.house = time.AfterFunc(time.Second, l.keepHouse)
+		l.house = time.AfterFunc(l.period, l.keepHouse)
 		return
 	}
-	l.house.Reset(time.Second)
+	l.house.Reset(l.period)
 }
 
 // keepHouse does what is due by the clock.
@@ -327,7 +332,7 @@ func (l *link) keepHouse() {
 	} else if !l.eng.PeerIsLupine() && l.eng.Silence(now) >= int64(time.Second) {
 		l.probe(true)
 	}
-	wait := time.Second
+	wait := l.period
 	if next > 0 {
 		wait = min(wait, max(time.Duration(next-now), time.Millisecond))
 	}

@@ -25,8 +25,8 @@ type session struct {
 	// free is how many calls would start at once; promised is how many were told
 	// so by Ready and have not come yet.
 	free, promised atomic.Int32
-	blocks  map[*lupine.Method]*hpack.Block
-	scratch []byte
+	blocks         map[*lupine.Method]*hpack.Block
+	scratch        []byte
 
 	slots  []*waiter // calls that wait for the peer to allow another stream
 	idle   []chan struct{}
