@@ -41,6 +41,7 @@ func callBehaviours() []behaviour {
 		{"largeStream", duplex, largeStream},
 		{"requestIsFree", lupine.Capabilities{}, requestIsFree},
 		{"compressed", lupine.Capabilities{}, compressed},
+		{"sendAfterClose", streams, sendAfterClose},
 	}
 }
 
@@ -396,4 +397,32 @@ func compressed(e *env) {
 			}
 		}
 	}
+}
+
+// sendAfterClose: a Send after CloseSend is a mistake of the program. It fails, and
+// the call is none the worse for it.
+func sendAfterClose(e *env) {
+	release := make(chan struct{})
+	conn := e.serve(lupine.ServerConfig{}, &service{list: func(ctx context.Context, _ *testpb.EchoRequest, out *lupine.Sender[testpb.EchoReply]) error {
+		select {
+		case <-release:
+		case <-ctx.Done():
+		}
+		return out.Send(ctx, &testpb.EchoReply{Text: "reply"})
+	}}).dial(lupine.DialConfig{})
+	s := lupine.CallBidi[lupine.Raw, lupine.Raw](e.ctx, conn, as("List", lupine.Bidi), nil)
+	e.ok(s.Send(e.ctx, &lupine.Raw{}), "Send")
+	e.ok(s.CloseSend(e.ctx), "CloseSend")
+	if err := s.CloseSend(e.ctx); err != nil {
+		e.Errorf("a second CloseSend: %v", err)
+	}
+	if err := s.Send(e.ctx, &lupine.Raw{}); err == nil {
+		e.Error("Send after CloseSend succeeded")
+	}
+	close(release)
+	_, err := s.Recv(e.ctx)
+	e.ok(err, "Recv")
+	_, err = s.Recv(e.ctx)
+	e.eof(err, "Recv")
+	e.works(testpb.NewEchoClient(conn))
 }

@@ -33,6 +33,7 @@ func cancelBehaviours() []behaviour {
 		{"midStream", duplex, canMidStream},
 		{"midClientStream", streams, canMidClientStream},
 		{"close", streams, canClose},
+		{"closeElsewhere", streams, canCloseElsewhere},
 		{"breakAll", streams, canBreakAll},
 		{"blockedSend", streams, canBlockedSend},
 		{"handlerBlockedSend", streams, canHandlerBlockedSend},
@@ -375,6 +376,45 @@ func canClose(e *env) {
 	for err = nil; err == nil; _, err = s.Recv(e.ctx) {
 	}
 	e.failed(err, lupine.Canceled)
+	e.works(c)
+}
+
+// canCloseElsewhere: Close, from any goroutine, ends a Recv and a Send that wait.
+func canCloseElsewhere(e *env) {
+	entered := make(chan struct{}, 2)
+	c := e.start(&service{
+		list: func(ctx context.Context, _ *testpb.EchoRequest, _ *lupine.Sender[testpb.EchoReply]) error {
+			entered <- struct{}{}
+			<-ctx.Done()
+			return ctx.Err()
+		},
+		sum: func(ctx context.Context, _ *lupine.Receiver[testpb.EchoRequest]) (*testpb.EchoReply, error) {
+			entered <- struct{}{}
+			<-ctx.Done()
+			return nil, ctx.Err()
+		},
+	})
+	s := c.List(e.ctx, &testpb.EchoRequest{})
+	done := make(chan error, 1)
+	go func() {
+		_, err := s.Recv(e.ctx)
+		done <- err
+	}()
+	e.wait(entered, "the handler")
+	s.Close()
+	e.failed(await(e, done, "Recv on a closed stream"), lupine.Canceled)
+
+	sum := c.Sum(e.ctx)
+	go func() {
+		var err error
+		for err == nil {
+			err = sum.Send(e.ctx, &testpb.EchoRequest{Payload: make([]byte, 100_000)})
+		}
+		done <- err
+	}()
+	e.wait(entered, "the handler")
+	sum.Close()
+	e.eof(await(e, done, "Send on a closed stream"), "Send on a closed stream")
 	e.works(c)
 }
 
