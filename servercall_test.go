@@ -181,3 +181,45 @@ func TestServerCallMetadata(t *testing.T) {
 		t.Errorf("PeerConn: %v", err)
 	}
 }
+
+// TestServerCallCause: context.Cause says why a wire ended the call, also below
+// contexts derived from it.
+func TestServerCallCause(t *testing.T) {
+	type key struct{}
+	why := errors.New("the peer reset the stream")
+	for _, early := range []bool{true, false} {
+		call := newServerCall(t, time.Now().Add(time.Hour))
+		if early {
+			call.Done() // somebody waits before it ends
+		}
+		if err := context.Cause(call); err != nil {
+			t.Errorf("the cause before the end is %v", err)
+		}
+		call.Cancel(context.Canceled, why)
+		child, cancel := context.WithTimeout(context.WithValue(call, key{}, "v"), time.Hour)
+		defer cancel()
+		<-child.Done()
+		if child.Err() != context.Canceled || context.Cause(child) != why {
+			t.Errorf("a child ended with %v because of %v", child.Err(), context.Cause(child))
+		}
+		if context.Cause(call) != why {
+			t.Errorf("the call ended because of %v", context.Cause(call))
+		}
+	}
+}
+
+// TestServerCallDeadlineBelow: when the wire notices the deadline first, what is
+// derived from the call still sees a deadline, not a cancellation.
+func TestServerCallDeadlineBelow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		call := newServerCall(t, time.Now().Add(time.Second))
+		child, cancel := context.WithCancel(call)
+		defer cancel()
+		time.Sleep(time.Second)
+		call.Cancel(context.DeadlineExceeded, context.DeadlineExceeded)
+		<-child.Done()
+		if child.Err() != context.DeadlineExceeded || call.Err() != context.DeadlineExceeded {
+			t.Errorf("the call ended with %v, its child with %v", call.Err(), child.Err())
+		}
+	})
+}
