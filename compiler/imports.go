@@ -1,6 +1,7 @@
 package compiler
 
 import (
+	"go/format"
 	"path"
 	"regexp"
 	"slices"
@@ -12,11 +13,12 @@ import (
 )
 
 // response is what the generators wrote, with our own files' imports tidied.
+// protoc-gen-go's files stay as it makes them.
 func response(plugin *protogen.Plugin) *pluginpb.CodeGeneratorResponse {
 	r := plugin.Response()
 	for _, f := range r.File {
 		if strings.HasSuffix(f.GetName(), "_lupine.go") {
-			f.Content = proto.String(tidyImports(f.GetContent()))
+			f.Content = proto.String(settled(tidyImports(f.GetContent())))
 		}
 	}
 	return r
@@ -62,4 +64,17 @@ func tidyImports(src string) string {
 		text += "\n"
 	}
 	return src[:start] + text + strings.Join(other, "") + src[start+end:]
+}
+
+// settled formats generated code until formatting changes nothing. Comments come
+// from users, and gofmt takes two passes over some lists in them.
+func settled(src string) string {
+	for range 3 {
+		again, err := format.Source([]byte(src))
+		if err != nil || string(again) == src {
+			break
+		}
+		src = string(again)
+	}
+	return src
 }

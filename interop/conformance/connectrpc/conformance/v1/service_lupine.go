@@ -145,6 +145,7 @@ func (c ConformanceServiceClient) ClientStream(ctx context.Context, opts ...lupi
 // regardless of whether a response is sent or an error is thrown.
 //
 // If the full_duplex field is true:
+//
 //   - the handler should read one request and then send back one response, and
 //     then alternate, reading another request and then sending back another response, etc.
 //
@@ -160,6 +161,7 @@ func (c ConformanceServiceClient) ClientStream(ctx context.Context, opts ...lupi
 //     response.
 //
 // If the full_duplex field is false:
+//
 //   - the handler should read all requests until the client is done sending.
 //     Once all requests are read, the server should then send back any responses
 //     specified in the response definition.
