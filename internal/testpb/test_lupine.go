@@ -308,7 +308,7 @@ func (x *Everything) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutBytes(b, 0x7a, x.FBytes)
 	b = protobuf.PutFarVarint(b, 0x80, uint64(x.FEnum))
 	if x.FMessage != nil {
-		b = protobuf.End2(x.FMessage.LupineAppend(e, append(b, 0x8a, 0x01, 0, 0)), len(b)+4)
+		b = e.Nested(b, 0x8a, x.FMessage)
 	}
 	b = protobuf.OptVarint(b, 0xa0, x.OInt32)
 	b = e.OptString(b, 0xaa, x.OString)
@@ -506,7 +506,7 @@ func (x *Everything_Inner) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.PutString(b, 0x0a, x.Name)
 	for _, v := range x.Children {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		b = e.Nested(b, 0x12, v)
 	}
 	e.Leave()
 	return append(b, x.unknownFields...)

@@ -311,7 +311,7 @@ func (x *Wide_Node) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x18, protobuf.Bool(x.Ready))
 	b = e.AppendStrings(b, 0x22, x.Addresses)
 	for _, v := range x.Children {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x2a, 0)), len(b)+2)
+		b = e.Nested(b, 0x2a, v)
 	}
 	e.Leave()
 	return append(b, x.unknownFields...)
@@ -735,7 +735,7 @@ func (x *Traces_AnyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Traces_AnyValue_ArrayValue:
 		if w != nil {
-			b = protobuf.End(w.ArrayValue.LupineAppend(e, append(b, 0x2a, 0)), len(b)+2)
+			b = e.Nested(b, 0x2a, w.ArrayValue)
 		}
 	case *Traces_AnyValue_BytesValue:
 		if w != nil {
@@ -789,7 +789,7 @@ func (x *Traces_ArrayValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	for _, v := range x.Values {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		b = e.Nested(b, 0x0a, v)
 	}
 	e.Leave()
 	return append(b, x.unknownFields...)

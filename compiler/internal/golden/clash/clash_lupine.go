@@ -833,7 +833,7 @@ func (x *Error) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Error != nil {
-		b = protobuf.End(x.Error.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		b = e.Nested(b, 0x0a, x.Error)
 	}
 	e.Leave()
 	return append(b, x.unknownFields...)

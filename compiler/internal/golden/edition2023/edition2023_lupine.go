@@ -168,7 +168,7 @@ func (x *Hidden) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x10, uint64(x.xxx_hidden_Count))
 	if x.xxx_hidden_Parts != nil {
 		for _, v := range *x.xxx_hidden_Parts {
-			b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+			b = e.Nested(b, 0x1a, v)
 		}
 	}
 	switch w := x.xxx_hidden_Choice.(type) {

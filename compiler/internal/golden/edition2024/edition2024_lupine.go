@@ -109,7 +109,7 @@ func (x *Reading) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	if x.xxx_hidden_Before != nil {
 		for _, v := range *x.xxx_hidden_Before {
-			b = protobuf.End2(v.LupineAppend(e, append(b, 0x2a, 0, 0)), len(b)+3)
+			b = e.Nested(b, 0x2a, v)
 		}
 	}
 	b = protobuf.AppendMap(e, b, 0x32, x.xxx_hidden_Labels, protobuf.StringKind(), protobuf.StringKind())

@@ -81,7 +81,7 @@ func (x *Step) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.OptString(b, 0x0a, x.Name)
 	for _, v := range x.Next {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		b = e.Nested(b, 0x12, v)
 	}
 	switch w := x.Kind.(type) {
 	case *Step_Number:

@@ -85,7 +85,7 @@ func (x *Step) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	if x.xxx_hidden_Next != nil {
 		for _, v := range *x.xxx_hidden_Next {
-			b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+			b = e.Nested(b, 0x12, v)
 		}
 	}
 	switch w := x.xxx_hidden_Kind.(type) {

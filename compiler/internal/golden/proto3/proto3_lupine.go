@@ -224,7 +224,7 @@ func (x *Book_Room) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.PutVarint(b, 0x08, uint64(x.Floor))
 	for _, v := range x.Inner {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		b = e.Nested(b, 0x12, v)
 	}
 	e.Leave()
 	return append(b, x.unknownFields...)
