@@ -208,7 +208,9 @@ func (c *stream) Send(ctx context.Context, m any, last bool) error {
 	if failed != nil {
 		p.free()
 		c.Cancel(failed)
-		return failed
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return c.outcome() // which knows whether anything was sent before
 	}
 	size := p.size
 	c.mu.Lock()
