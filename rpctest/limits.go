@@ -68,6 +68,10 @@ func limRequestSend(e *env) {
 	if le := e.tooLarge(err, 1000, 5000); le.Executed != lupine.No {
 		e.Errorf("Executed is %v, want no", le.Executed)
 	}
+	_, err = c.StartSay(e.ctx, &testpb.EchoRequest{Payload: make([]byte, 5000)}).Wait(e.ctx)
+	if le := e.tooLarge(err, 1000, 5000); le.Executed != lupine.No {
+		e.Errorf("Executed of a started call is %v, want no", le.Executed)
+	}
 	_, err = c.Say(e.ctx, &testpb.EchoRequest{Payload: make([]byte, 500)}, lupine.MaxSend(100))
 	e.tooLarge(err, 100, 500)
 	if ran != 0 {
