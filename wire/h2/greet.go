@@ -26,7 +26,7 @@ func (l *listener) serve(c net.Conn) {
 	secure, first, err := l.hello(ctx, sk)
 	if err != nil {
 		l.greeted(c, nil)
-		c.Close()
+		closeGently(c)
 		if !errors.Is(err, io.EOF) && !timedOut(err) && !errors.Is(err, net.ErrClosed) {
 			l.log.Debug("h2: handshake failed", "peer", c.RemoteAddr(), "err", err)
 		}
@@ -82,15 +82,20 @@ func (l *listener) hello(ctx context.Context, sk *sock) (secure *tls.Conn, first
 	return secure, first, nil
 }
 
+// writeGoAway says goodbye in plaintext HTTP/2.
+func writeGoAway(w io.Writer, why string) {
+	e := engine.New(engine.Config{Server: true, MaxStreams: 1, StreamWindow: 65535, ConnWindow: 65535, MaxFrame: 1 << 14}, 0)
+	e.Fail(engine.HTTP11Required, why)
+	w.Write(e.TakeOut(nil))
+}
+
 // notTLS answers a plaintext client on a TLS port as best it can.
 func notTLS(sk *sock, b byte) {
 	if b == engine.Preface[0] {
 		// It is HTTP/2, or a request in HTTP/1.1 whose method begins alike; GOAWAY
 		// carries the reason to the former.
 		io.CopyN(io.Discard, sk, int64(len(engine.Preface)-1))
-		e := engine.New(engine.Config{Server: true, MaxStreams: 1, StreamWindow: 65535, ConnWindow: 65535, MaxFrame: 1 << 14}, 0)
-		e.Fail(engine.HTTP11Required, "this port speaks TLS: set Config.TLS, or use grpcs or https")
-		sk.Conn.Write(e.TakeOut(nil))
+		writeGoAway(sk.Conn, "this port speaks TLS: set Config.TLS, or use grpcs or https")
 		return
 	}
 	io.WriteString(sk.Conn, "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\nThis port speaks TLS: use https.\n")
@@ -99,9 +104,8 @@ func notTLS(sk *sock, b byte) {
 // otherProtocol handles a connection that does not begin with HTTP/2's preface.
 func (l *listener) otherProtocol(sk *sock, conn net.Conn, secure *tls.Conn, first []byte) error {
 	if secure == nil && first[0] == 0x16 {
-		// An alert, so that the client's TLS reports more than a closed connection:
-		// protocol_version is what a server without TLS comes closest to.
-		sk.Conn.Write([]byte{0x15, 0x03, 0x01, 0x00, 0x02, 0x02, 70})
+		// In plaintext, so that the client's TLS says that this is no TLS.
+		writeGoAway(sk.Conn, "this port speaks plaintext HTTP/2: leave Config.TLS nil, or use grpc or http")
 		return errors.New("the client speaks TLS, but this port has none: set Config.TLS")
 	}
 	if !looksLikeHTTP1(first) {
@@ -142,4 +146,14 @@ func (p *prefixed) Read(b []byte) (int, error) {
 		return n, nil
 	}
 	return p.Conn.Read(b)
+}
+
+// closeGently closes c so that the peer can read what it was sent last: closing
+// with input unread makes the kernel reset the connection at once.
+func closeGently(c net.Conn) {
+	if w, ok := c.(interface{ CloseWrite() error }); ok && w.CloseWrite() == nil {
+		c.SetReadDeadline(time.Now().Add(250 * time.Millisecond))
+		io.Copy(io.Discard, io.LimitReader(c, 1<<20))
+	}
+	c.Close()
 }

@@ -387,15 +387,8 @@ func (l *link) shut() {
 		l.house.Stop()
 	}
 	var broken *engine.Error
-	if t, ok := l.sock.Conn.(interface{ CloseWrite() error }); ok && errors.As(l.dead, &broken) {
-		// A close with input unread makes the kernel reset the connection, which
-		// can take our GOAWAY away from the peer before it has read it.
-		t.CloseWrite()
-		l.sock.SetReadDeadline(time.Now().Add(250 * time.Millisecond))
-		go func() {
-			io.Copy(io.Discard, io.LimitReader(l.sock.Conn, 1<<20))
-			l.conn.Close()
-		}()
+	if errors.As(l.dead, &broken) {
+		go closeGently(l.sock.Conn)
 		return
 	}
 	if l.tls != nil {

@@ -33,6 +33,8 @@ type session struct {
 	downed bool
 	why    error // it went down
 
+	goneAway error // what the server's GOAWAY said, if that was an error
+
 	// Who reads; see lead.go.
 	reader   reader
 	turns    uint64 // changes whenever the reader's role does
@@ -114,6 +116,9 @@ func (s *session) goAway(ev *engine.Event) {
 		st := es.Owner.(*clientStream)
 		st.finish(lupine.Errorf(lupine.Unavailable, "%w; it did not look at this call", err).NotExecuted())
 	})
+	if ev.Code != engine.NoError {
+		s.goneAway = err
+	}
 	s.goDown(err)
 }
 
@@ -134,6 +139,9 @@ func (s *session) goDown(err error) {
 
 // broken fails every call: the link has ended.
 func (s *session) broken(err error) {
+	if s.goneAway != nil {
+		err = s.goneAway // what the server said before it closed
+	}
 	unsent := false
 	s.eng.EachAbove(0, func(es *engine.Stream) {
 		st := es.Owner.(*clientStream)

@@ -2,6 +2,8 @@ package h2
 
 import (
 	"fmt"
+	"net"
+	"strings"
 
 	"github.com/lupine-rpc/lupine"
 	"github.com/lupine-rpc/lupine/naming"
@@ -36,7 +38,32 @@ func To(target string, config ...Config) lupine.Target {
 	if err != nil {
 		return lupine.Target{Name: target, Err: err}
 	}
-	return naming.Target(target, &wire{config: c, encs: newEncodings()}, "")
+	w := &wire{config: c, encs: newEncodings()}
+	t := naming.Target(target, w, "")
+	if t.Err == nil {
+		if e, ok := w.unresolved(target); ok {
+			t.Resolver = lupine.Endpoints{e}
+		}
+	}
+	return t
+}
+
+// unresolved returns the endpoint of a target whose name is for others to
+// resolve: a proxy, or a Dialer, for which only dns:/// asks for addresses.
+func (w *wire) unresolved(target string) (e lupine.Endpoint, ok bool) {
+	addr, dns := strings.CutPrefix(target, "dns:///")
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil || strings.HasPrefix(target, "unix:") {
+		return e, false
+	}
+	if host == "" {
+		return e, false
+	}
+	e = lupine.Endpoint{Addr: addr, ServerName: host}
+	if proxy, err := w.proxyFor(e); err == nil && proxy != nil {
+		return e, true
+	}
+	return e, w.config.Dialer != nil && !dns
 }
 
 // Info names the wire and says what it can do.
