@@ -63,8 +63,8 @@ func (r *raw) data(id uint32, end bool, n int) *raw {
 	return r
 }
 
-// outcome is what a Conn makes of some input.
-type outcome struct {
+// fed is what a Conn makes of some input.
+type fed struct {
 	err     *Error          // of the connection
 	resets  map[uint32]Code // RST_STREAM sent
 	goAway  bool
@@ -74,9 +74,9 @@ type outcome struct {
 }
 
 // feedAll gives in to c in pieces of step bytes and collects what comes of it.
-func feedAll(t *testing.T, c *Conn, in []byte, step int, on func(Event)) outcome {
+func feedAll(t *testing.T, c *Conn, in []byte, step int, on func(Event)) fed {
 	t.Helper()
-	o := outcome{resets: map[uint32]Code{}}
+	o := fed{resets: map[uint32]Code{}}
 	have := 0
 	var out []byte
 	for at := 0; at < len(in) && o.err == nil; {
