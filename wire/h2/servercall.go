@@ -239,6 +239,9 @@ func (c *serverCall) execute() {
 	began := clock()
 	var reply *buffer
 	failed := c.handle(&reply)
+	if c.direct {
+		c.route.ran(time.Duration(clock() - began))
+	}
 	sv := c.sv
 	sv.mu.Lock()
 	if !c.over {
@@ -255,9 +258,6 @@ func (c *serverCall) execute() {
 		sv.flush(sv.eng.Held() > 0)
 	}
 	sv.mu.Unlock()
-	if c.direct {
-		c.route.ran(time.Duration(clock() - began))
-	}
 }
 
 // handle runs the handler. For a direct call it encodes the reply into *reply.

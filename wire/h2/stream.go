@@ -269,6 +269,9 @@ func (st *clientStream) Send(ctx context.Context, m any, last bool) error {
 	if err != nil {
 		b.free()
 		e := asError(err)
+		if !st.call.Method.Kind.ManyRequests() {
+			e = e.NotExecuted() // nobody runs a call without its only request
+		}
 		st.Cancel(e) // a stream with a message left out is not what was meant
 		return e
 	}
