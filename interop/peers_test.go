@@ -1,0 +1,89 @@
+package interop
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// needPeer is need for the peers that only interop/peers/run.sh installs: CI that
+// runs it sets LUPINE_CI_PEERS=1, and then none may go missing.
+func needPeer(t *testing.T, what string, missing error, install string) {
+	t.Helper()
+	if missing == nil {
+		return
+	}
+	if os.Getenv("LUPINE_CI_PEERS") == "1" {
+		t.Fatalf("%s is missing (%v); install it: %s", what, missing, install)
+	}
+	t.Skipf("SKIP: %s is missing (%v); to run this test: %s", what, missing, install)
+}
+
+// node is peers/node/peer.mjs through one of its libraries, from an npm package.
+func node(library, npm string) func(*testing.T) program {
+	return func(t *testing.T) program {
+		t.Helper()
+		path, err := exec.LookPath("node")
+		needPeer(t, "node", err, "apt-get install nodejs npm")
+		_, err = os.Stat(filepath.Join("peers/node/node_modules", npm))
+		needPeer(t, npm, err, "(cd interop/peers/node && npm ci --ignore-scripts)")
+		return program{library, []string{path, "peers/node/peer.mjs", library}}
+	}
+}
+
+// others are the peers in languages that need more than Go.
+var others = []struct {
+	name   string
+	peer   func(*testing.T) program
+	client pair // what to know of it as a client, and as a server
+	server pair
+}{
+	{
+		name: "grpc-js", peer: node("grpc-js", "@grpc/grpc-js"),
+		client: pair{joined: true},
+		// Its timeouts are 32 bits of milliseconds.
+		server: pair{joined: true, longest: 24 * 24 * time.Hour, plainReplies: true},
+	},
+}
+
+// Every other peer runs the whole suite, as client and as server.
+func TestPeers(t *testing.T) {
+	t.Parallel()
+	for _, o := range others {
+		t.Run(o.name, func(t *testing.T) {
+			t.Parallel()
+			peer := o.peer(t)
+			big, _ := lupineServers(t)
+			client, server := o.client, o.server
+			client.slow, client.server = true, "lupine"
+			server.slow, server.server = true, o.name
+			t.Run("client", func(t *testing.T) {
+				t.Parallel()
+				client.caller = peer.dial(t, newTap(t, big).addr)
+				runSuite(t, client)
+				t.Run("gzip", func(t *testing.T) {
+					t.Parallel()
+					x := newTap(t, big)
+					p := client
+					p.caller = peer.dial(t, x.addr)
+					testCompressed(t, p, x, "gzip")
+				})
+			})
+			t.Run("server", func(t *testing.T) {
+				t.Parallel()
+				addr := peer.serve(t)
+				server.caller = plain(t, newTap(t, addr).addr)
+				runSuite(t, server)
+				t.Run("gzip", func(t *testing.T) {
+					t.Parallel()
+					x := newTap(t, addr)
+					p := server
+					p.caller = plain(t, x.addr)
+					testCompressed(t, p, x, "gzip")
+				})
+			})
+		})
+	}
+}
