@@ -71,7 +71,9 @@ type Config struct {
 	// is given up. Zero means 2 s.
 	KeepAliveTimeout time.Duration
 	// StallTimeout is how long a peer may take none of the bytes that wait for it
-	// in the kernel. Zero means 10 s, negative means for ever.
+	// in the kernel, or, of a server's client, give no window for the reply to a
+	// unary call; and after what time a request that comes at less than 1 KiB/s is
+	// given up. Zero means 10 s, negative means for ever.
 	StallTimeout time.Duration
 }
 

@@ -244,13 +244,32 @@ func (sv *served) checkIdle() {
 	sv.drain()
 }
 
-// tick ends calls that were never started and whose deadline has passed.
-func (sv *served) tick(int64) {
-	now := time.Now()
+// minRate is how slowly a request may come, in bytes a second, once it has taken
+// longer than Config.StallTimeout.
+const minRate = 1 << 10
+
+// tick ends calls that hold memory and get nowhere: requests that were never
+// completed, and replies to unary calls that the client has no window for.
+func (sv *served) tick(now int64) {
+	wall := time.Now()
 	sv.eng.EachAbove(0, func(es *engine.Stream) {
 		c := es.Owner.(*serverCall)
-		if !c.started && !c.deadline.IsZero() && now.After(c.deadline) {
+		switch {
+		case sv.dead != nil || c.web != nil:
+		case !c.started && !c.deadline.IsZero() && wall.After(c.deadline):
 			c.refuse(lupine.Errorf(lupine.DeadlineExceeded, "the deadline passed before the request was complete"))
+		case sv.stall <= 0:
+		case !c.started:
+			age := now - es.Opened
+			if age > int64(sv.stall) && int64(len(c.in.buf)) < minRate*(age/int64(time.Second)) {
+				c.refuse(lupine.Errorf(lupine.DeadlineExceeded, "the request comes too slowly: %d bytes in %v", len(c.in.buf), time.Duration(age)))
+			}
+		case c.direct && es.Pending():
+			if n := es.PendingBytes(); n != c.waiting {
+				c.waiting, c.waitingSince = n, now
+			} else if now-c.waitingSince > int64(sv.stall) {
+				sv.die(errStalled)
+			}
 		}
 	})
 }

@@ -353,6 +353,28 @@ func TestStalledPeer(t *testing.T) {
 	}
 }
 
+// TestStalledWindow: a client that asks for more than it has window for, and never
+// opens it, does not hold the reply for ever.
+func TestStalledWindow(t *testing.T) {
+	s := serveEcho(t, echo{}, Config{StallTimeout: 50 * time.Millisecond, KeepAlive: 20 * time.Millisecond})
+	f := fakeClient(t, s.addr, xhttp2.Setting{ID: xhttp2.SettingInitialWindowSize, Val: 0})
+	f.call(1, "Say", "x")
+	f.rest() // ends: the server closes it
+}
+
+// TestSlowRequest: a request that trickles in is given up; one that is merely
+// large is not.
+func TestSlowRequest(t *testing.T) {
+	s := serveEcho(t, echo{}, Config{StallTimeout: 50 * time.Millisecond, KeepAlive: 20 * time.Millisecond})
+	f := fakeClient(t, s.addr)
+	f.headers(1, false, ":method", "POST", ":scheme", "http", ":path", "/test.Echo/Say", "content-type", "application/grpc")
+	f.WriteData(1, false, message(strings.Repeat("x", 5000))[:700])
+	fr := f.next(true, isHeaders(1))
+	if field(fr, "grpc-status") != "4" || field(fr, "lupine-executed") != "no" {
+		t.Errorf("got %v", fr)
+	}
+}
+
 // TestPanics end their call and nothing else.
 func TestPanics(t *testing.T) {
 	s := serveEcho(t, echo{say: func(_ context.Context, r *raw) (*raw, error) {

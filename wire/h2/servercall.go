@@ -38,6 +38,9 @@ type serverCall struct {
 
 	recvWait, sendWait waiter
 
+	waiting      int // bytes of the reply that wait for window; see served.tick
+	waitingSince int64
+
 	quick   bool   // nothing was sent since the last Recv
 	taken   []byte // whole messages not decoded yet; the receiver's
 	payload []byte

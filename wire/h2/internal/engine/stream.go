@@ -45,5 +45,5 @@ type Stream struct {
 // Pending reports whether data handed to Send still waits.
 func (s *Stream) Pending() bool { return len(s.pending) > 0 }
 
-// Stalled reports whether data waits for the peer to open the stream's window.
-func (s *Stream) Stalled() bool { return len(s.pending) > 0 && s.sendWindow <= 0 }
+// PendingBytes is how much data handed to Send still waits.
+func (s *Stream) PendingBytes() int { return len(s.pending) }
