@@ -214,14 +214,18 @@ func (c *handlerCall) own(ctx context.Context) bool {
 	return ctx == context.Context(&c.call) || ctx.Done() == c.call.Done()
 }
 
-// gone is the error of a read or write that failed because the call is over.
+// gone is the error of a read or write that failed because the call is over. It
+// ends the call's context too: net/http ends its own only a moment later, and a
+// handler must not see the error before the reason.
 func (c *handlerCall) gone(doing string, err error) error {
 	if e := c.call.Err(); e != nil {
 		return e
 	}
 	if deadline, ok := c.call.Deadline(); ok && !time.Now().Before(deadline) {
+		c.call.Cancel(context.DeadlineExceeded, err)
 		return context.DeadlineExceeded
 	}
+	c.call.Cancel(context.Canceled, err)
 	return lupine.Errorf(lupine.Canceled, "%s: %w", doing, err)
 }
 

@@ -2,6 +2,8 @@ package h2
 
 import (
 	"context"
+	"errors"
+	"net/http"
 	"sync"
 
 	"github.com/lupine-rpc/lupine"
@@ -63,7 +65,7 @@ func (c *handlerCall) writeHeader(md lupine.Metadata) (err error) {
 
 func (c *handlerCall) flush() error {
 	if err := c.rc.Flush(); err != nil {
-		if c.r.Context().Err() == nil && c.call.Err() == nil {
+		if errors.Is(err, http.ErrNotSupported) {
 			return errNoFlush(err)
 		}
 		return c.gone("sending a reply", err)
