@@ -83,9 +83,7 @@ type Link struct {
 	err     error
 	timer   *time.Timer
 	leaving []*linkSession // take no more calls, but have some under way
-	// After a further session was asked for in vain, the next try; and how long
-	// calls wait for one that is being made.
-	noMore, patience time.Time
+	noMore  time.Time      // a further session was asked for in vain: the next try
 }
 
 // linkSession is one session of a link.
@@ -96,9 +94,9 @@ type linkSession struct {
 	down atomic.Bool
 }
 
-// DefaultMoreSessionsWait is how long calls wait for a further session while
-// those there are allow no more calls; then they queue there.
-const DefaultMoreSessionsWait = 250 * time.Millisecond
+// lookAgainEvery is how often calls that wait for a further session look whether
+// one of those there are has room again.
+const lookAgainEvery = 50 * time.Millisecond
 
 // Endpoint returns where the link leads.
 func (l *Link) Endpoint() Endpoint { return l.endpoint }
@@ -267,20 +265,34 @@ func (l *Link) session() Session {
 }
 
 // more starts making a further session, unless the last attempt failed a short
-// while ago, and reports whether it is worth waiting for.
+// while ago, and reports whether one is being made.
 func (l *Link) more() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
-	if l.closed || now.Before(l.noMore) {
+	if l.closed || time.Now().Before(l.noMore) {
 		return false
 	}
 	if !l.dialing {
-		l.patience = now.Add(DefaultMoreSessionsWait)
-		l.timer = time.AfterFunc(DefaultMoreSessionsWait, l.conn.linkChanged)
 		l.dial()
+		l.lookAgain()
 	}
-	return now.Before(l.patience)
+	return true
+}
+
+// lookAgain wakes the calls that wait for a further session now and then, since
+// those there are may have room again. l.mu is held.
+func (l *Link) lookAgain() {
+	l.timer = time.AfterFunc(lookAgainEvery, func() {
+		l.mu.Lock()
+		waiting := l.dialing && !l.closed
+		if waiting {
+			l.lookAgain()
+		}
+		l.mu.Unlock()
+		if waiting {
+			l.conn.linkChanged()
+		}
+	})
 }
 
 // drain takes no more calls, ends the link's sessions when the calls on them have
