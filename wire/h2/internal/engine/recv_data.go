@@ -145,10 +145,12 @@ func (c *Conn) consumed(s *Stream, n int64) {
 	c.creditStream(s)
 }
 
-// creditStream opens the stream's window when a good part of it is used up.
+// creditStream opens the stream's window when a good part of it is used up. A
+// message with a grant has exactly the window that it needs: what padding took
+// of that is given back at once, or the message would never be whole.
 func (c *Conn) creditStream(s *Stream) {
 	credit := s.target + s.grant - s.unread - s.recvWindow
-	if credit < s.target/2 {
+	if credit < s.target/2 && s.grant == 0 {
 		return
 	}
 	credit = min(credit, maxWindow-s.recvWindow)
@@ -203,6 +205,7 @@ func (c *Conn) grant(s *Stream) bool {
 	s.recvWindow += s.wanted
 	c.Out = appendWindow(c.Out, s.ID, uint32(s.wanted))
 	s.wanted = 0
+	c.creditStream(s) // what padding took while it waited
 	return true
 }
 

@@ -25,7 +25,7 @@ type world struct {
 	left  int  // calls that have not ended
 	fired bool // a fault did something
 	last  int64
-	now   int // steps begun
+	begun int // steps of the program
 	fault *failure
 }
 
@@ -101,7 +101,7 @@ func (s *schedule) run(b *bug, tally sim.Tally, log io.Writer) (sum uint64, coun
 		if w.Steps() > maxSteps {
 			w.fail(badLiveness, "%d events, and %d calls still pending", w.Steps(), w.left)
 		}
-		if w.now > len(s.steps) && w.left > 0 && w.Now() > w.last+healTime {
+		if w.begun > len(s.steps) && w.left > 0 && w.Now() > w.last+healTime {
 			w.stuck()
 		}
 	}
@@ -114,15 +114,15 @@ func (s *schedule) run(b *bug, tally sim.Tally, log io.Writer) (sum uint64, coun
 
 // next runs the next step of the program, and at its end heals everything.
 func (w *world) next() {
-	if w.now == len(w.plan.steps) {
-		w.now++
+	if w.begun == len(w.plan.steps) {
+		w.begun++
 		w.last = w.Now()
 		w.heal()
 		return
 	}
-	st := &w.plan.steps[w.now]
+	st := &w.plan.steps[w.begun]
 	w.After(st.after, func() {
-		w.now++
+		w.begun++
 		w.last = w.Now()
 		if st.op != opCall && w.trace.Log != nil {
 			w.logf("step %v", st)
@@ -136,11 +136,11 @@ func (w *world) next() {
 // heal undoes what would keep calls from ending, and makes a last call, which
 // must succeed.
 func (w *world) heal() {
-	if c := w.cur; c != nil && !c.faulty {
+	for _, c := range w.conns {
 		c.restore()
 	}
-	w.After(4000*ms, func() {
-		if c := w.cur; c != nil {
+	w.After(10_000*ms, func() {
+		for _, c := range w.conns {
 			c.restore()
 		}
 		probe := callPlan{key: 1 << 20, kind: unary, req: []int32{300}, res: []int32{300}, early: -1, header: 30}
@@ -156,7 +156,7 @@ func (w *world) step(st *step) {
 		return
 	}
 	c := w.cur
-	if c == nil || c.client.dead || c.server.dead || c.hung {
+	if c == nil || c.client.dead || c.server.dead || c.hung || c.cut {
 		return
 	}
 	n := c.client
@@ -169,7 +169,7 @@ func (w *world) step(st *step) {
 	}
 	switch st.op {
 	case opCut:
-		c.faulty = true
+		c.faulty, c.cut = true, true
 		c.up.Cut(c.up.Len() * int(st.value) / 100)
 		c.down.Cut(c.down.Len() * int(w.rand.Between(0, 100)) / 100)
 	case opHang:
@@ -271,7 +271,7 @@ func (w *world) finish() {
 	}
 	for _, c := range w.conns {
 		for _, n := range []*node{c.client, c.server} {
-			if !n.dead && !c.hung {
+			if !n.dead {
 				w.fail(badTable, "conn %d: %v has not closed", c.n, n)
 			}
 			if k := n.eng.Held(); k != 0 {
@@ -295,7 +295,7 @@ type simConn struct {
 	up, down       *sim.Pipe
 	faulty         bool // calls on it may be lost
 	slow           bool // its ends may take each other for dead
-	hung           bool
+	hung, cut      bool
 	dirty          bool // something arrived since the books were last looked at
 	onTrial        *attack
 	drained        bool
@@ -322,10 +322,9 @@ type node struct {
 
 	ticking bool
 	changes []change // SETTINGS that the peer has not acknowledged
-	base    change   // initial windows, as the peer knows them
 	live    int      // server: handlers that have not returned
 	slots   []*simCall
-	blocks  [4]hpackBlocks
+	blocks  kept
 	drainAt *sim.Timer
 }
 
@@ -337,7 +336,7 @@ func (n *node) String() string {
 }
 
 func newNode(c *simConn, server bool, side *sideConfig, out *sim.Pipe) *node {
-	n := &node{c: c, cfg: side, server: server, out: out}
+	n := &node{c: c, cfg: side, server: server, out: out, changes: []change{{}}, blocks: newKept()}
 	cfg := Config{
 		Server: server, MaxStreams: side.maxStreams, StreamWindow: side.streamWindow, ConnWindow: side.connWindow, MaxWindow: 8 << 20,
 		Assembly: side.assembly, MaxHeaderBytes: side.headerBytes, MaxHeaderFields: 100, MaxFrame: side.maxFrame,
@@ -416,7 +415,7 @@ func (c *Conn) frameEnd(p []byte) int {
 		return min(c.preface, len(p))
 	case c.skip > 0:
 		return min(int(c.skip), len(p))
-	case c.inData:
+	case c.inData && c.dataLeft > 0:
 		return min(int(c.dataLeft), len(p))
 	case len(p) < frameHeaderLen:
 		return len(p)

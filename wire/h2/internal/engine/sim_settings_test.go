@@ -1,0 +1,90 @@
+package engine
+
+// change is a SETTINGS frame in the middle of a connection. Our engine never
+// sends one, but must follow other implementations' that do. The sender's part,
+// to hold the peer to the new value from its acknowledgement on (RFC 9113,
+// 6.5.3), is here.
+type change struct {
+	id      uint16
+	value   uint32
+	delta   int64  // of the initial window
+	streams uint32 // client: streams from this id on began with the new window
+}
+
+// change sends SETTINGS.
+func (n *node) change(id uint16, v uint32) {
+	if n.dead {
+		return
+	}
+	e := n.eng
+	ch := change{id: id, value: v, streams: e.nextID}
+	switch id {
+	case settingWindow:
+		old := e.cfg.StreamWindow
+		for _, c := range n.changes {
+			if c.id == settingWindow {
+				old = int32(c.value)
+			}
+		}
+		ch.delta = int64(v) - int64(old)
+		if !n.server {
+			e.cfg.StreamWindow = int32(v) // the server will have read it before the next request
+		}
+	case settingMaxStreams:
+		e.cfg.MaxStreams = v
+	case settingMaxFrame:
+		e.cfg.MaxFrame = max(e.cfg.MaxFrame, v) // either, until it is acknowledged
+	}
+	n.changes = append(n.changes, ch)
+	e.Out = appendFrameHeader(e.Out, 6, frameSettings, 0, 0)
+	e.Out = appendSetting(e.Out, id, v)
+}
+
+// acknowledged takes the acknowledgement of the first change, or of the
+// engine's own SETTINGS.
+func (n *node) acknowledged() {
+	ch := n.changes[0]
+	n.changes = n.changes[1:]
+	e := n.eng
+	switch ch.id {
+	case settingTableSize:
+		e.dec.SetLimit(ch.value)
+	case settingMaxFrame:
+		e.cfg.MaxFrame = ch.value
+		for _, c := range n.changes {
+			if c.id == settingMaxFrame {
+				e.cfg.MaxFrame = max(e.cfg.MaxFrame, c.value)
+			}
+		}
+	case settingWindow:
+		if n.server {
+			e.cfg.StreamWindow = int32(ch.value)
+		}
+		e.streamTarget = int64(ch.value)
+		for s := e.streams.first; s != nil; s = s.nextStream {
+			if n.server || s.ID < ch.streams {
+				s.recvWindow += ch.delta
+			}
+			if s.grant == 0 && !s.inWant { // else the message could not be whole
+				s.target = int64(ch.value)
+			}
+			if !s.RecvEnd {
+				e.creditStream(s)
+			}
+		}
+	}
+}
+
+// restore sends what lets all calls end that a change keeps from it.
+func (c *simConn) restore() {
+	if c.client.dead || c.server.dead || c.hung {
+		return
+	}
+	for _, n := range []*node{c.client, c.server} {
+		n.change(settingWindow, defaultWindow)
+		n.change(settingTableSize, 4096)
+		if n.server {
+			n.change(settingMaxStreams, max(n.eng.cfg.MaxStreams, 4))
+		}
+	}
+}
