@@ -97,8 +97,8 @@ func (p *Pipe) Hang() {
 
 // Unhang ends a Pipe that hangs.
 func (p *Pipe) Unhang() {
-	p.over = false
-	p.Close()
+	p.over, p.closing = false, true
+	p.wake()
 }
 
 func (p *Pipe) wake() {

@@ -116,6 +116,12 @@ func TestPipeStallsAndHangs(t *testing.T) {
 	if !slices.Equal(at, []int64{500}) || ended {
 		t.Fatalf("arrivals at %v, ended %v; want one at 500", at, ended)
 	}
+	p.Close() // nobody hears of it
+	for c.Step() {
+	}
+	if ended {
+		t.Fatal("a pipe that hangs ended")
+	}
 	p.Unhang()
 	for c.Step() {
 	}
