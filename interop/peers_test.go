@@ -46,6 +46,14 @@ var others = []struct {
 		// Its timeouts are 32 bits of milliseconds.
 		server: pair{joined: true, longest: 24 * 24 * time.Hour, plainReplies: true},
 	},
+	{
+		name: "connect", peer: node("connect", "@connectrpc/connect-node"),
+		// It says every timeout in milliseconds, whatever the number of digits, and
+		// node ends a stream before it resets it.
+		client: pair{joined: true, longest: 24 * time.Hour, halfCloses: true},
+		// Its timers are 32 bits of milliseconds.
+		server: pair{joined: true, longest: 24 * 24 * time.Hour, lateHeader: true},
+	},
 }
 
 // Every other peer runs the whole suite, as client and as server.
