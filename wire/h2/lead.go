@@ -36,15 +36,17 @@ func (s *session) lead(st *clientStream, want wanted) {
 		s.mu.Unlock()
 		err := s.fill()
 		s.mu.Lock()
-		if s.kicked {
-			s.kicked = false
-			s.conn.SetReadDeadline(time.Time{})
+		if s.pardon() {
 			handOver = true
 			if timedOut(err) {
 				err = nil
 			}
 		}
 		s.took(err)
+	}
+	// took lets go of the lock to write: the ticker may have come in between.
+	if s.pardon() {
+		handOver = true
 	}
 	s.turns++
 	if s.dead == nil && (handOver || s.eng.Streams() > 0) {
@@ -53,6 +55,17 @@ func (s *session) lead(st *clientStream, want wanted) {
 	}
 	s.reader = nobody
 	s.tickOn()
+}
+
+// pardon takes the ticker's kick back, and reports whether there was one: who reads
+// next must not run into its deadline. The lock is held.
+func (s *session) pardon() bool {
+	if !s.kicked {
+		return false
+	}
+	s.kicked = false
+	s.conn.SetReadDeadline(time.Time{})
+	return true
 }
 
 // took processes what fill has read. The lock is held.
