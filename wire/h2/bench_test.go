@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync/atomic"
 	"testing"
+
+	"github.com/lupine-rpc/lupine"
 )
 
 // BenchmarkUnary makes 64-byte unary calls from one caller and from many.
@@ -76,6 +78,26 @@ func BenchmarkLarge(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := say(context.Background(), conn, req); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkList receives 64-byte messages of a server stream.
+func BenchmarkList(b *testing.B) {
+	conn := dialEcho(b, serveEcho(b, echo{list: func(ctx context.Context, r *raw, out *lupine.Sender[raw]) error {
+		for {
+			if err := out.Send(ctx, r); err != nil {
+				return err
+			}
+		}
+	}}, Config{}).addr, Config{})
+	ctx := context.Background()
+	s := lupine.CallServerStream[raw](ctx, conn, &echoMethods[1], &raw{Bytes: make([]byte, 64)}, nil)
+	defer s.Close()
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := s.Recv(ctx); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -157,6 +157,8 @@ func (st *clientStream) abandon(err *lupine.Error) {
 	}
 	s := st.s
 	s.eng.Reset(&st.Stream, engine.Cancel)
+	st.in.free() // what has come and was not received is of no use now
+	st.in = inbox{}
 	st.finish(err)
 	s.flush(false)
 }

@@ -272,7 +272,7 @@ func (l *link) writeBehind() {
 			l.mu.Unlock()
 		})
 		l.mu.Lock()
-		l.behind, l.writing = false, false
+		l.behind, l.writing, l.soon = false, false, false
 		switch {
 		case err != nil:
 			l.die(err)
