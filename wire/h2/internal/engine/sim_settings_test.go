@@ -70,6 +70,7 @@ func (n *node) acknowledged() {
 			}
 			if !s.RecvEnd {
 				e.creditStream(s)
+				n.wantAgain(s)
 			}
 		}
 	}
@@ -86,5 +87,19 @@ func (c *simConn) restore() {
 		if n.server {
 			n.change(settingMaxStreams, max(n.eng.cfg.MaxStreams, 4))
 		}
+	}
+}
+
+// wantAgain asks for what a message needs whose window was taken back.
+func (n *node) wantAgain(s *Stream) {
+	var in *inflow
+	switch o := s.Owner.(type) {
+	case *clientCall:
+		in = &o.in
+	case *serverCall:
+		in = &o.in
+	}
+	if k := in.missing(); in.whole == 0 && k > 0 {
+		n.eng.Want(s, k)
 	}
 }

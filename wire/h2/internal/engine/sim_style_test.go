@@ -92,7 +92,7 @@ func (n *node) put(out []byte, h frameHeader, front, p []byte, pad int) []byte {
 func (n *node) restyleHeaders(out []byte, h frameHeader, p []byte) []byte {
 	c, r, w := n.cfg, n.c.w.rand, n.c.w
 	var front []byte
-	if r.Chance(c.junk) && !n.server {
+	if r.Chance(c.junk) && !n.server && len(p)+5 <= minMaxFrame {
 		h.flags |= flagPriority
 		front = []byte{0x80, 0, 0, 0, 200}
 	}
