@@ -29,7 +29,8 @@ function begin(context) {
 }
 
 /** The error that ends a call. */
-function failed(e) {
+function failed(e, context) {
+  if (context.signal.aborted) return context.signal.reason;
   if (!(e instanceof Failure)) return e;
   const { code, message, details } = e.failure;
   const error = new ConnectError(message, code);
@@ -37,29 +38,29 @@ function failed(e) {
   return error;
 }
 
-async function once(answer) {
+async function once(answer, context) {
   try {
     return await answer;
   } catch (e) {
-    throw failed(e);
+    throw failed(e, context);
   }
 }
 
-async function* each(results) {
+async function* each(results, context) {
   try {
     yield* results;
   } catch (e) {
-    throw failed(e);
+    throw failed(e, context);
   }
 }
 
 export async function serve(set) {
   const service = load(set);
   const routes = (router) => router.service(service, {
-    say: (order, context) => once(begin(context).say(order)),
-    list: (order, context) => each(begin(context).list(order)),
-    sum: (orders, context) => once(begin(context).sum(orders)),
-    chat: (orders, context) => each(begin(context).chat(orders)),
+    say: (order, context) => once(begin(context).say(order), context),
+    list: (order, context) => each(begin(context).list(order), context),
+    sum: (orders, context) => once(begin(context).sum(orders), context),
+    chat: (orders, context) => each(begin(context).chat(orders), context),
     watch: (watched) => watch(watched.id),
   });
   const server = createServer(connectNodeAdapter({ routes, readMaxBytes: big, grpcWeb: false, connect: false }));
