@@ -82,17 +82,30 @@ func Compile(ctx context.Context, cfg Config) (*Result, error) {
 	return &Result{Linked: linked, Outputs: outputs}, nil
 }
 
-// DescriptorSet returns the descriptors of the inputs, and with imports also
-// those of everything that they import, imports first, as protoc's
-// --descriptor_set_out writes them. Positions and comments are kept if asked.
-func (l *Linked) DescriptorSet(imports, sourceInfo bool) *descriptorpb.FileDescriptorSet {
+// SetOptions say what a descriptor set holds beside the inputs.
+type SetOptions struct {
+	// Imports adds all that the inputs import, imports first.
+	Imports bool
+	// SourceInfo keeps positions and comments.
+	SourceInfo bool
+	// SourceOptions keeps options that are for readers of the source alone:
+	// those declared with retention = RETENTION_SOURCE.
+	SourceOptions bool
+}
+
+// DescriptorSet returns the descriptors of the inputs, as protoc's
+// --descriptor_set_out writes them.
+func (l *Linked) DescriptorSet(opts SetOptions) *descriptorpb.FileDescriptorSet {
 	out := new(descriptorpb.FileDescriptorSet)
 	for _, fd := range l.Set.File {
-		if !imports && !slices.Contains(l.Inputs, fd.GetName()) {
+		if !opts.Imports && !slices.Contains(l.Inputs, fd.GetName()) {
 			continue
 		}
-		if !sourceInfo {
+		if !opts.SourceInfo {
 			fd = withoutSourceInfo(fd)
+		}
+		if !opts.SourceOptions {
+			fd = withoutSourceOptions(fd)
 		}
 		out.File = append(out.File, fd)
 	}

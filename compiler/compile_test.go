@@ -223,7 +223,7 @@ func TestBuiltins(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, fd := range l.DescriptorSet(false, false).File {
+	for _, fd := range l.DescriptorSet(SetOptions{}).File {
 		want := protodesc.ToFileDescriptorProto(googleapis()[fd.GetName()])
 		got := protodesc.ToFileDescriptorProto(mustFind(t, l, fd.GetName()))
 		got.SourceCodeInfo = nil
@@ -264,7 +264,7 @@ func TestDescriptorSet(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	alone, all := l.DescriptorSet(false, false), l.DescriptorSet(true, true)
+	alone, all := l.DescriptorSet(SetOptions{}), l.DescriptorSet(SetOptions{Imports: true, SourceInfo: true})
 	if len(alone.File) != 1 || alone.File[0].SourceCodeInfo != nil {
 		t.Errorf("alone: %d files, info %v", len(alone.File), alone.File[0].SourceCodeInfo)
 	}

@@ -53,6 +53,8 @@ var bad = []struct {
 		"a.proto:1:11: error: unknown edition \"2099\"\n    edition = \"2099\";\n              ^~~~~~\n    note: known editions are \"2023\" and \"2024\""},
 	{"edition too new", Sources{"a.proto": "edition = \"2026\";\n"},
 		"a.proto:1:11: error: edition \"2026\" is not supported\n"},
+	{"MessageSet", Sources{"a.proto": "package p;\nmessage A {\n  message B {\n    option message_set_wire_format = true;\n    extensions 4 to max;\n  }\n}\n"},
+		"a.proto:3:3: error: message \"p.A.B\" is a MessageSet"},
 	{"unknown syntax", Sources{"a.proto": "syntax = \"proto4\";\n"},
 		"a.proto:1:10: error: unknown syntax \"proto4\"\n"},
 	{"Latin-1", Sources{"a.proto": head + "// caf\xe9\n"},

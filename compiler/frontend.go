@@ -15,6 +15,7 @@ import (
 	"github.com/bufbuild/protocompile/experimental/source"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protodesc"
+	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/dynamicpb"
@@ -156,6 +157,9 @@ func frontEndFailed(ctx context.Context, src *sources, names []string, err error
 // checks what its runtime would refuse, and makes known the extensions that
 // options use: the front end leaves those as unknown fields.
 func (l *Linked) resolve(set *descriptorpb.FileDescriptorSet) Errors {
+	for _, fd := range set.File {
+		withoutExtensions(fd.GetSourceCodeInfo())
+	}
 	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(set)
 	if err != nil {
 		return Errors{l.atFirst("cannot marshal descriptors: " + err.Error())}
@@ -176,6 +180,16 @@ func (l *Linked) resolve(set *descriptorpb.FileDescriptorSet) Errors {
 	return errs
 }
 
+// withoutExtensions drops what the front end adds to positions for buf alone.
+func withoutExtensions(info *descriptorpb.SourceCodeInfo) {
+	info.ProtoReflect().Range(func(f protoreflect.FieldDescriptor, _ protoreflect.Value) bool {
+		if f.IsExtension() {
+			info.ProtoReflect().Clear(f)
+		}
+		return true
+	})
+}
+
 func (l *Linked) register(set *descriptorpb.FileDescriptorSet) (*protoregistry.Files, Errors) {
 	files := new(protoregistry.Files)
 	for _, fd := range set.File {
@@ -184,11 +198,43 @@ func (l *Linked) register(set *descriptorpb.FileDescriptorSet) (*protoregistry.F
 			err = files.RegisterFile(linked)
 		}
 		if err != nil {
-			src, _ := l.sources.text(fd.GetName())
-			return nil, Errors{at(src, 0, 0, strings.TrimPrefix(err.Error(), "proto: "))}
+			// Its prefix ends in one of two kinds of space, by build.
+			message := strings.TrimSpace(strings.TrimPrefix(err.Error(), "proto:"))
+			return nil, Errors{l.atPath(fd, elementIn(fd, message), message)}
 		}
 	}
 	return files, nil
+}
+
+// elementIn returns the path of the element of fd whose full name message quotes
+// first, or nil.
+func elementIn(fd *descriptorpb.FileDescriptorProto, message string) protoreflect.SourcePath {
+	_, name, _ := strings.Cut(message, `"`)
+	name, _, _ = strings.Cut(name, `"`)
+	var search func(m protoreflect.Message, scope string, path protoreflect.SourcePath) protoreflect.SourcePath
+	search = func(m protoreflect.Message, scope string, path protoreflect.SourcePath) (found protoreflect.SourcePath) {
+		m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+			if !f.IsList() || f.Message() == nil || f.Message().Fields().ByName("name") == nil {
+				return true
+			}
+			for i := range v.List().Len() {
+				element := v.List().Get(i).Message()
+				full := strings.TrimPrefix(scope+"."+element.Get(f.Message().Fields().ByName("name")).String(), ".")
+				where := append(slices.Clone(path), int32(f.Number()), int32(i))
+				if full == name {
+					found = where
+				} else if strings.HasPrefix(name, full+".") {
+					found = search(element, full, where)
+				}
+				if found != nil {
+					return false
+				}
+			}
+			return true
+		})
+		return found
+	}
+	return search(fd.ProtoReflect(), fd.GetPackage(), nil)
 }
 
 // extensionsOf is a resolver of the extensions that files declare, with the

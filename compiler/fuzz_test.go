@@ -82,7 +82,7 @@ func FuzzPlugin(f *testing.F) {
 			f.Fatal(err)
 		}
 		raw, err := proto.Marshal(&pluginpb.CodeGeneratorRequest{
-			FileToGenerate: []string{name}, Parameter: proto.String("paths=source_relative"), ProtoFile: l.DescriptorSet(true, false).File,
+			FileToGenerate: []string{name}, Parameter: proto.String("paths=source_relative"), ProtoFile: l.DescriptorSet(SetOptions{Imports: true}).File,
 		})
 		if err != nil {
 			f.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	gengo "google.golang.org/protobuf/cmd/protoc-gen-go/internal_gengo"
@@ -91,6 +92,11 @@ func (l *Linked) plugin(files []*descriptorpb.FileDescriptorProto, packages map[
 	params = append(params, "paths=source_relative")
 	if cfg.APILevel != "" {
 		params = append(params, "default_api_level=API_"+strings.ToUpper(cfg.APILevel))
+	}
+	// As a plugin gets them: options for readers of the source would change code.
+	files = slices.Clone(files)
+	for i, fd := range files {
+		files[i] = withoutSourceOptions(fd)
 	}
 	// Through bytes once more: the generators want the options that they know
 	// as their own Go types, and the rest as unknown fields.

@@ -139,7 +139,7 @@ func TestLikeProtoc(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got descriptorpb.FileDescriptorSet
-		raw, err = proto.Marshal(l.DescriptorSet(true, false))
+		raw, err = proto.Marshal(l.DescriptorSet(SetOptions{Imports: true}))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,8 +16,7 @@ type genFlags struct {
 	imports       []string
 	out           string
 	descriptorSet string
-	withImports   bool
-	withSource    bool
+	set           compiler.SetOptions
 	stubsOnly     bool
 	stubSuffix    string
 	noCodec       bool
@@ -63,8 +62,9 @@ google/protobuf, google/api and google/rpc files are built in.`,
 	fl.BoolVar(&f.noStubs, "no-stubs", false, "leave out clients and servers")
 	fl.StringVar(&f.api, "api", "", "`LEVEL` of the messages' Go API where the file does not say: open, hybrid or opaque")
 	fl.StringVar(&f.descriptorSet, "descriptor_set_out", "", "write a FileDescriptorSet to `FILE`; without -o, nothing else is written")
-	fl.BoolVar(&f.withImports, "include_imports", false, "with --descriptor_set_out: include what the files import")
-	fl.BoolVar(&f.withSource, "include_source_info", false, "with --descriptor_set_out: include positions and comments")
+	fl.BoolVar(&f.set.Imports, "include_imports", false, "with --descriptor_set_out: include what the files import")
+	fl.BoolVar(&f.set.SourceInfo, "include_source_info", false, "with --descriptor_set_out: include positions and comments")
+	fl.BoolVar(&f.set.SourceOptions, "retain_options", false, "with --descriptor_set_out: keep options that are for readers of the source alone")
 	fl.BoolVarP(&f.quiet, "quiet", "q", false, "do not name the files that were written")
 	cmd.RegisterFlagCompletionFunc("api", cobra.FixedCompletions([]string{"open", "hybrid", "opaque"}, cobra.ShellCompDirectiveNoFileComp))
 	cmd.MarkFlagDirname("proto_path")
@@ -86,8 +86,8 @@ func (f *genFlags) run(cmd *cobra.Command, io console, files []string) error {
 	cfg.NoCodec = cfg.NoCodec || f.noCodec
 	cfg.NoStubs, cfg.APILevel = f.noStubs, f.api
 
-	if f.descriptorSet == "" && (f.withImports || f.withSource) {
-		return fmt.Errorf("--include_imports and --include_source_info need --descriptor_set_out FILE")
+	if f.descriptorSet == "" && f.set != (compiler.SetOptions{}) {
+		return fmt.Errorf("--include_imports, --include_source_info and --retain_options need --descriptor_set_out FILE")
 	}
 	var written []string
 	if f.descriptorSet != "" && f.out == "" {
@@ -120,7 +120,7 @@ func (f *genFlags) run(cmd *cobra.Command, io console, files []string) error {
 }
 
 func (f *genFlags) writeSet(l *compiler.Linked) ([]string, error) {
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(l.DescriptorSet(f.withImports, f.withSource))
+	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(l.DescriptorSet(f.set))
 	if err != nil {
 		return nil, err
 	}
