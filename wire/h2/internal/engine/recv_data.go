@@ -42,7 +42,7 @@ func (c *Conn) beginData(now int64, h frameHeader, ev *Event) *Error {
 		return c.streamError(now, h.stream, ProtocolError, "DATA before the response's headers", ev)
 	}
 	s.recvWindow -= n
-	if s.recvWindow < 0 {
+	if s.recvWindow < 0 && n > 0 {
 		return c.streamError(now, h.stream, FlowControlError, "DATA beyond the stream's window", ev)
 	}
 	s.unread += n
