@@ -204,6 +204,9 @@ func (s *session) opened(st *clientStream) {
 	}
 	st.start = s.taken + int64(len(s.eng.Out))
 	s.eng.Open(clock(), &st.Stream)
+	if s.eng.CanOpen() == engine.ErrUsedUp {
+		s.goDown(engine.ErrUsedUp) // calls that wait here would wait for ever
+	}
 	s.refresh()
 }
 

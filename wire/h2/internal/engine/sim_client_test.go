@@ -33,11 +33,7 @@ func (n *node) submit(call *simCall) {
 		w.did("waits for a stream")
 		n.slots = append(n.slots, call)
 	default:
-		if err == ErrUsedUp {
-			w.did("stream ids used up")
-		}
-		n.goDown(err.Error())
-		call.repeat()
+		w.fail(badConn, "%v takes calls, and cannot: %v", n, err)
 	}
 }
 
@@ -86,6 +82,10 @@ func (n *node) open(call *simCall) {
 	n.arm()
 	if !s.Closed {
 		s.push()
+	}
+	if e.CanOpen() == ErrUsedUp {
+		w.did("stream ids used up")
+		n.goDown(ErrUsedUp.Error())
 	}
 }
 
