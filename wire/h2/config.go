@@ -75,6 +75,9 @@ type Config struct {
 	// unary call; and after what time a request that comes at less than 1 KiB/s is
 	// given up. Zero means 10 s, negative means for ever.
 	StallTimeout time.Duration
+
+	// Stats, if set, counts how often peers run into limits.
+	Stats *Stats
 }
 
 // Defaults of Config.
@@ -95,8 +98,9 @@ const (
 	connWindow = 1 << 20
 	// assembly bounds the extra window for messages larger than their stream's.
 	assembly = 16 << 20
-	// maxFrame is the SETTINGS_MAX_FRAME_SIZE that we announce.
-	maxFrame = 1 << 20
+	// maxFrame is the SETTINGS_MAX_FRAME_SIZE that we announce: no more than a new
+	// stream's window, since some take it for leave to send as much.
+	maxFrame = DefaultWindow
 	// outLimit is how many bytes of DATA are framed ahead of the kernel.
 	outLimit = 64 << 10
 )
@@ -142,6 +146,9 @@ func (c Config) withDefaults() (Config, error) {
 			*v.d = v.def
 		}
 	}
+	if c.Stats == nil {
+		c.Stats = new(Stats)
+	}
 	if c.KeepAliveTimeout <= 0 {
 		c.KeepAliveTimeout = DefaultKeepAliveTimeout
 	}
@@ -153,7 +160,7 @@ func (c *Config) engine(server bool) engine.Config {
 	e := engine.Config{
 		Server: server, StreamWindow: int32(c.Window), ConnWindow: int32(max(connWindow, c.Window)), MaxWindow: int32(c.MaxWindow),
 		Assembly: assembly, MaxHeaderBytes: c.MaxHeaderBytes, MaxHeaderFields: c.MaxHeaderFields, MaxFrame: maxFrame,
-		KeepAlive: int64(c.KeepAlive), KeepAliveTimeout: int64(c.KeepAliveTimeout),
+		Hit: c.Stats.hit, KeepAlive: int64(c.KeepAlive), KeepAliveTimeout: int64(c.KeepAliveTimeout),
 	}
 	if server {
 		e.MaxStreams = uint32(c.MaxStreams)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"time"
 
 	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
@@ -119,17 +120,19 @@ func (l *listener) otherProtocol(sk *sock, conn net.Conn, secure *tls.Conn, firs
 	return nil
 }
 
-// looksLikeHTTP1 reports whether b may be the start of a request line.
+// looksLikeHTTP1 reports whether b may be the start of a request line (RFC 9112,
+// 3): a method, and a target in one of its forms.
 func looksLikeHTTP1(b []byte) bool {
-	for i, c := range b {
-		if c == ' ' {
-			return i > 0
-		}
+	method, target, ok := strings.Cut(string(b), " ")
+	for _, c := range method {
 		if c < 'A' || c > 'Z' {
 			return false
 		}
 	}
-	return true
+	if !ok || target == "" {
+		return true // too early to tell
+	}
+	return method != "" && (target[0] == '/' || target[0] == '*' || target[0] == 'h' || method == "CONNECT")
 }
 
 // prefixed is a connection of which some bytes have been read already.

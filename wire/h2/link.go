@@ -387,8 +387,14 @@ func (l *link) shut() {
 		l.house.Stop()
 	}
 	var broken *engine.Error
-	if errors.As(l.dead, &broken) {
-		go closeGently(l.sock.Conn)
+	if errors.As(l.dead, &broken) || l.dead == errDrained {
+		go func() { // what we said last must not be lost
+			if l.tls != nil {
+				l.tls.SetWriteDeadline(time.Now().Add(time.Second))
+				l.tls.CloseWrite()
+			}
+			closeGently(l.sock.Conn)
+		}()
 		return
 	}
 	if l.tls != nil {

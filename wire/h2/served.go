@@ -118,12 +118,21 @@ func (sv *served) runHere(c *serverCall) {
 	if !sv.watching {
 		sv.watch()
 	}
+	returned := false
+	defer func() {
+		sv.mu.Lock()
+		if sv.inline != c {
+			return // another goroutine reads by now
+		}
+		sv.inline = nil
+		if !returned { // the handler has ended the reader's goroutine
+			sv.turn++
+			sv.l.workers.Go(workers.Func(sv.run))
+		}
+	}()
 	sv.mu.Unlock()
 	c.execute()
-	sv.mu.Lock()
-	if sv.inline == c {
-		sv.inline = nil
-	}
+	returned = true
 }
 
 // watch starts the watchdog's clock. The lock is held.

@@ -241,10 +241,23 @@ func (c *serverCall) Run() { c.execute() }
 func (c *serverCall) execute() {
 	began := clock()
 	var reply *buffer
-	failed := c.handle(&reply)
+	var failed *lupine.Error
+	returned := false
+	defer func() {
+		if !returned { // it has ended its goroutine, and this is all that still runs
+			failed, reply = c.route.Exited(), nil
+		}
+		c.conclude(failed, reply)
+	}()
+	failed = c.handle(&reply)
+	returned = true
 	if c.direct {
 		c.route.ran(time.Duration(clock() - began))
 	}
+}
+
+// conclude sends how the call ended, and its only reply if it is a direct one.
+func (c *serverCall) conclude(failed *lupine.Error, reply *buffer) {
 	sv := c.sv
 	sv.mu.Lock()
 	if !c.over {

@@ -128,7 +128,13 @@ func (w *webCall) reset(cause error) {
 // Run runs the handler.
 func (w *webCall) Run() {
 	rw := &webWriter{w: w, header: make(http.Header)}
-	ok := w.serve(rw)
+	ok := false
+	defer func() { w.conclude(rw, ok) }() // also when the handler ends its goroutine
+	ok = w.serve(rw)
+}
+
+// conclude ends the response: well if the handler returned.
+func (w *webCall) conclude(rw *webWriter, ok bool) {
 	w.cancel()
 	c := w.c
 	if ok {

@@ -145,6 +145,9 @@ func (c *Conn) TakeOut(spare []byte) []byte {
 func (c *Conn) fail(err *Error) error {
 	if !c.failed {
 		c.failed = true
+		if err.Code != EnhanceYourCalm {
+			c.hit(LimitProtocol)
+		}
 		last := c.maxPeer
 		if c.goAwaySent {
 			last = c.goAwayLast
@@ -157,11 +160,24 @@ func (c *Conn) fail(err *Error) error {
 // Fail ends the connection with an error of the owner's.
 func (c *Conn) Fail(code Code, reason string) { c.fail(&Error{code, reason}) }
 
+// hit counts that the peer ran into a limit.
+func (c *Conn) hit(l Limit) {
+	if c.cfg.Hit != nil {
+		c.cfg.Hit(l)
+	}
+}
+
+// calm is the error of a peer that ran into a limit of the connection.
+func (c *Conn) calm(l Limit, format string, args ...any) *Error {
+	c.hit(l)
+	return &Error{EnhanceYourCalm, fmt.Sprintf(format, args...)}
+}
+
 // provoke counts an answer that the peer made us send.
 func (c *Conn) provoke() *Error {
 	c.provoked++
 	if c.provoked > maxProvoked {
-		return &Error{EnhanceYourCalm, fmt.Sprintf("%d answers wait for a peer that does not read", c.provoked)}
+		return c.calm(LimitAnswers, "%d answers wait for a peer that does not read", c.provoked)
 	}
 	return nil
 }
@@ -171,7 +187,7 @@ func (c *Conn) control(now int64) *Error {
 	if c.controls.take(now) {
 		return nil
 	}
-	return &Error{EnhanceYourCalm, "too many frames that carry nothing"}
+	return c.calm(LimitControl, "too many frames that carry nothing")
 }
 
 // abused counts a stream that the peer began and threw away.
@@ -179,7 +195,7 @@ func (c *Conn) abused(now int64) *Error {
 	if c.resets.take(now) {
 		return nil
 	}
-	return &Error{EnhanceYourCalm, "too many streams reset before they were answered"}
+	return c.calm(LimitResets, "too many streams reset before they were answered")
 }
 
 // bucket is a token bucket that refills with time and with honest work.

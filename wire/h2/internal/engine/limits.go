@@ -43,6 +43,31 @@ const (
 	maxStreamID   = 1<<31 - 1
 )
 
+// Limit is a bound that a peer can run into. Each has a counter; see Config.Hit.
+type Limit uint8
+
+// The limits.
+const (
+	LimitResets        Limit = iota // resetFactor
+	LimitControl                    // controlBurst
+	LimitAnswers                    // maxProvoked
+	LimitContinuation               // maxContinuations
+	LimitHeaderBlock                // blockLimit
+	LimitFrame                      // maxControl, headerFrame, MaxFrame
+	LimitHeaderList                 // MaxHeaderBytes, MaxHeaderFields
+	LimitStreams                    // MaxStreams
+	LimitInformational              // maxInformational
+	LimitLate                       // DATA for streams that are gone
+	LimitProtocol                   // any other error that ended the connection
+	NumLimits
+)
+
+var limitNames = [NumLimits]string{"resets", "control-frames", "answers", "continuation", "header-block", "frame-size", "header-list",
+	"streams", "informational", "late-data", "protocol"}
+
+// String returns the limit's name, as the documentation has it.
+func (l Limit) String() string { return limitNames[l] }
+
 // Config is fixed when a Conn is made. All fields must be set.
 type Config struct {
 	Server bool
@@ -71,6 +96,8 @@ type Config struct {
 	// NewStream makes the Stream for a request that came in. Servers only. It
 	// is called by Next.
 	NewStream func() *Stream
+	// Hit, if set, is called when the peer runs into a limit.
+	Hit func(Limit)
 	// Drained is called by Pump and Next when the last of a stream's pending
 	// data has been framed: the bytes handed to Send may be used again.
 	Drained func(*Stream)

@@ -148,6 +148,8 @@ func TestMalformed(t *testing.T) {
 		{"DATA on stream 0", rawClient().data(0, false, 1), ProtocolError, none},
 		{"DATA on an idle stream", rawClient().data(1, false, 1), ProtocolError, none},
 		{"DATA after the end", rawClient().request(1, true).data(1, false, 1), none, StreamClosed},
+		{"DATA after RST_STREAM", rawClient().request(1, false).frame(frameRST, 0, 1, 0, 0, 0, 8).data(1, false, 1), none, StreamClosed},
+		{"DATA after both have reset", rawClient().request(1, false).frame(frameWindow, 0, 1, 0, 0, 0, 0).frame(frameRST, 0, 1, 0, 0, 0, 8).data(1, false, 1), none, StreamClosed},
 		{"DATA with too much padding", rawClient().request(1, false).frame(frameData, flagPadded, 1, 5, 1, 2), ProtocolError, none},
 		{"padded DATA that is empty", rawClient().request(1, false).frame(frameData, flagPadded, 1), FrameSizeError, none},
 		{"HEADERS on stream 0", rawClient().request(0, true), ProtocolError, none},

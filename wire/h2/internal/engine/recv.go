@@ -207,6 +207,7 @@ func (c *Conn) rst(now int64, h frameHeader, p []byte, ev *Event) *Error {
 		if c.idle(h.stream) {
 			return &Error{ProtocolError, "RST_STREAM on a stream that was never opened"}
 		}
+		delete(c.recent, h.stream) // nothing may be on its way any more
 		return c.control(now)
 	}
 	ev.Kind, ev.Stream, ev.Remote = EventReset, s, true

@@ -41,10 +41,10 @@ func (c *Conn) continuation(now int64, h frameHeader, p []byte, ev *Event) *Erro
 	}
 	c.continuations++
 	if c.continuations > maxContinuations {
-		return &Error{EnhanceYourCalm, fmt.Sprintf("more than %d CONTINUATION frames in a header block", maxContinuations)}
+		return c.calm(LimitContinuation, "more than %d CONTINUATION frames in a header block", maxContinuations)
 	}
 	if len(c.block)+len(p) > c.blockLimit() {
-		return &Error{EnhanceYourCalm, fmt.Sprintf("header block above the limit of %d bytes", c.blockLimit())}
+		return c.calm(LimitHeaderBlock, "header block above the limit of %d bytes", c.blockLimit())
 	}
 	c.block = append(c.block, p...)
 	if h.flags&flagEndHeaders == 0 {
@@ -63,6 +63,9 @@ func (c *Conn) headerBlock(now int64, id uint32, block []byte, ev *Event) *Error
 	c.Head.all, c.Head.TooLarge, err = c.dec.Decode(c.Head.all, block, lim)
 	if err != nil {
 		return &Error{CompressionError, err.Error()}
+	}
+	if c.Head.TooLarge {
+		c.hit(LimitHeaderList)
 	}
 	s := c.streams.get(id)
 	if s == nil {
@@ -116,6 +119,7 @@ func (c *Conn) request(now int64, id uint32, ev *Event) *Error {
 	}
 	if c.held >= c.cfg.MaxStreams {
 		c.Stats.Refused++
+		c.hit(LimitStreams)
 		c.Out = appendRST(c.Out, id, RefusedStream)
 		c.remember(id)
 		return c.provoke()
@@ -146,6 +150,9 @@ func (c *Conn) response(now int64, s *Stream, ev *Event) *Error {
 	if c.Head.Status < 200 {
 		s.info++
 		if c.blockEnd || c.Head.Status == 101 || s.info > maxInformational {
+			if s.info > maxInformational {
+				c.hit(LimitInformational)
+			}
 			return c.streamError(now, s.ID, ProtocolError, fmt.Sprintf("informational response %d out of place", c.Head.Status), ev)
 		}
 		return c.control(now)
