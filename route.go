@@ -33,13 +33,17 @@ func (r *Route) MaxReceive() int { return r.server.config.MaxReceive }
 func (r *Route) ServeUnary(call *ServerCall, req any) (reply any, failed *Error) {
 	// One deferred function for both ends of a call: it costs nothing when the
 	// handler returns.
+	returned := false
 	defer func() {
 		if p := recover(); p != nil {
 			reply, failed = nil, r.panicked(call, p)
+		} else if !returned {
+			failed = r.Exited() // for hooks alone
 		}
 		call.end(failed)
 	}()
 	reply, err := r.unary(call.ctx, req)
+	returned = true
 	if err != nil {
 		return nil, r.failed(err)
 	}
@@ -50,16 +54,28 @@ func (r *Route) ServeUnary(call *ServerCall, req any) (reply any, failed *Error)
 // It is for wires. It returns when the handler does, and handlers that ignore
 // their context may be late.
 func (r *Route) ServeStream(call *ServerCall, s HandlerStream) (failed *Error) {
+	returned := false
 	defer func() {
 		if p := recover(); p != nil {
 			failed = r.panicked(call, p)
+		} else if !returned {
+			failed = r.Exited() // for hooks alone
 		}
 		call.end(failed)
 	}()
-	if err := runServer(r.server.config.Interceptors, call.ctx, call, s, r.stream); err != nil {
+	err := runServer(r.server.config.Interceptors, call.ctx, call, s, r.stream)
+	returned = true
+	if err != nil {
 		return r.failed(err)
 	}
 	return nil
+}
+
+// Exited is the error of a call whose handler ended its goroutine, as
+// runtime.Goexit and testing.T.FailNow do. ServeUnary and ServeStream do not return
+// then, so a wire defers what it owes the caller. It is for wires.
+func (r *Route) Exited() *Error {
+	return &Error{Code: Internal, Message: "the handler of " + r.Method.Path + " ended its goroutine", Executed: Yes}
 }
 
 // failed turns a handler's error into what the caller is told.

@@ -47,9 +47,17 @@ func (c *handlerCall) serve() {
 	stop := context.AfterFunc(c.r.Context(), func() {
 		c.call.Cancel(context.Canceled, errCallerGone)
 	})
-	failed := route.ServeStream(&c.call, c)
-	stop()
-	c.finish(c.outcome(failed))
+	var failed *lupine.Error
+	returned := false
+	defer func() {
+		if !returned { // it has ended its goroutine: net/http resets the stream
+			failed = route.Exited()
+		}
+		stop()
+		c.finish(c.outcome(failed))
+	}()
+	failed = route.ServeStream(&c.call, c)
+	returned = true
 }
 
 // begin reads the request's header. Nothing has run when it fails.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -394,6 +395,55 @@ func TestPanics(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestGoexit: a handler that ends its goroutine ends its own call and nothing else,
+// also when the goroutine is the one that reads the connection.
+func TestGoexit(t *testing.T) {
+	s := serveEcho(t, echo{
+		say: func(_ context.Context, r *raw) (*raw, error) {
+			if string(r.Bytes) == "exit" {
+				runtime.Goexit()
+			}
+			return r, nil
+		},
+		list: func(ctx context.Context, r *raw, out *lupine.Sender[raw]) error {
+			out.Send(ctx, r)
+			runtime.Goexit()
+			return nil
+		},
+	}, Config{})
+	conn := dialEcho(t, s.addr, Config{})
+	sc := s.route(t, "/test.Echo/Say")
+	for _, inline := range []bool{false, true, true} {
+		if inline {
+			sc.took.Store(0) // quick: the reader runs it
+		}
+		_, err := say(soon(t), conn, []byte("exit"))
+		if e := lupine.AsError(err); e == nil || e.Code != lupine.Internal || e.Executed != lupine.Yes || !strings.Contains(e.Message, "goroutine") {
+			t.Errorf("inline %v: %v", inline, err)
+		}
+		if _, err := say(soon(t), conn, []byte("fine")); err != nil {
+			t.Error(err)
+		}
+	}
+	st := lupine.CallServerStream[raw](soon(t), conn, &echoMethods[1], &raw{}, nil)
+	if _, err := st.Recv(soon(t)); err != nil {
+		t.Error(err)
+	}
+	if _, err := st.Recv(soon(t)); lupine.CodeOf(err) != lupine.Internal || lupine.AsError(err).Executed != lupine.Yes {
+		t.Errorf("a stream whose handler ended its goroutine: %v", err)
+	}
+}
+
+// route is what the server knows of a method.
+func (s *testServer) route(t testing.TB, path string) *route {
+	t.Helper()
+	r := s.srv.Lookup(path)
+	if r == nil {
+		t.Fatalf("no route for %s", path)
+	}
+	return s.routes.of(r)
 }
 
 // TestLargeMessages: both ways, with the windows that we begin with, and many at

@@ -73,7 +73,7 @@ func (c *stream) start() {
 
 // Run is the worker's part; see unary.Run on why its end is deferred.
 func (c *stream) Run() {
-	failed := exited(c.route)
+	failed := c.route.Exited()
 	defer func() { c.finish(failed) }()
 	failed = c.route.ServeStream(&c.ServerCall, (*handlerEnd)(c))
 }

@@ -44,15 +44,10 @@ func (u *unary) Run() {
 
 func (u *unary) settle() {
 	if !u.returned {
-		u.failed = exited(u.route)
+		u.failed = u.route.Exited()
 	}
 	u.session.returned()
 	u.wake <- outcome{u.reply, u.failed, true}
-}
-
-// exited is the error of a call whose handler ended its goroutine.
-func exited(r *lupine.Route) *lupine.Error {
-	return &lupine.Error{Code: lupine.Internal, Message: "the handler of " + r.Method.Path + " ended its goroutine", Executed: lupine.Yes}
 }
 
 // end ends the call for its caller and stops the handler's context.
