@@ -18,8 +18,6 @@ import (
 	"testing"
 	"time"
 
-	xhttp2 "golang.org/x/net/http2"
-
 	"github.com/lupine-rpc/lupine"
 )
 
@@ -157,12 +155,13 @@ func TestWeb(t *testing.T) {
 	server, client := testTLS(t)
 	plain := serveEcho(t, echo{}, Config{Handler: webPages()})
 	secure := serveEcho(t, echo{}, Config{Handler: webPages(), TLS: server})
-	h2c := &xhttp2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, addr string, _ *tls.Config) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, network, addr)
-	}}
+	var inClear, onlyH2 http.Protocols
+	inClear.SetUnencryptedHTTP2(true)
+	onlyH2.SetHTTP2(true)
+	h2c := &http.Transport{Protocols: &inClear}
 	h1 := &http.Transport{}
 	h1s := &http.Transport{TLSClientConfig: client.Clone()}
-	h2s := &xhttp2.Transport{TLSClientConfig: client.Clone()}
+	h2s := &http.Transport{TLSClientConfig: client.Clone(), Protocols: &onlyH2}
 	for _, c := range []struct {
 		name, base, proto string
 		rt                http.RoundTripper

@@ -44,7 +44,6 @@ type clientStream struct {
 	closed  bool        // no more messages will be sent; the sender's
 	first   bool        // FirstByte was told; the receiver's
 	taken   []byte      // whole messages not decoded yet; the receiver's
-	ended   bool        // Recv has said how the call ended; the receiver's
 	payload []byte      // the array that taken is a part of; the receiver's
 }
 
