@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"os"
 	"os/exec"
@@ -123,15 +122,15 @@ type programCaller struct {
 }
 
 type programCommand struct {
-	N        int      `json:"n"`
-	Op       string   `json:"op"`
-	Call     int      `json:"call"`
-	Method   string   `json:"method,omitempty"`
-	Message  []byte   `json:"message"`
-	Header   [][2]any `json:"header,omitempty"`
-	Timeout  float64  `json:"timeout,omitempty"`
-	Compress string   `json:"compress,omitempty"`
-	Raised   bool     `json:"raised,omitempty"`
+	N        int           `json:"n"`
+	Op       string        `json:"op"`
+	Call     int           `json:"call"`
+	Method   string        `json:"method,omitempty"`
+	Message  []byte        `json:"message"`
+	Header   []programPair `json:"header,omitempty"`
+	Timeout  float64       `json:"timeout,omitempty"`
+	Compress string        `json:"compress,omitempty"`
+	Raised   bool          `json:"raised,omitempty"`
 }
 
 type programAnswer struct {
@@ -145,24 +144,15 @@ type programAnswer struct {
 	Broken  string        `json:"broken"` // what went wrong in the program itself
 }
 
-// programPair is a key and a value in base64.
-type programPair struct{ k, v string }
-
-func (p *programPair) UnmarshalJSON(b []byte) error {
-	var parts [2]json.RawMessage
-	var value []byte
-	if err := json.Unmarshal(b, &parts); err != nil {
-		return err
-	}
-	err := errors.Join(json.Unmarshal(parts[0], &p.k), json.Unmarshal(parts[1], &value))
-	p.v = string(value)
-	return err
+type programPair struct {
+	K string `json:"k"`
+	V []byte `json:"v"`
 }
 
 func programMetadata(pairs []programPair) md {
 	m := md{}
 	for _, p := range pairs {
-		m[p.k] = append(m[p.k], p.v)
+		m[p.K] = append(m[p.K], string(p.V))
 	}
 	return m
 }
@@ -232,7 +222,7 @@ func (c *programCaller) open(ctx context.Context, method string, m proto.Message
 		cmd.Message = b
 	}
 	for i := 0; i < len(o.header); i += 2 {
-		cmd.Header = append(cmd.Header, [2]any{o.header[i], []byte(o.header[i+1])})
+		cmd.Header = append(cmd.Header, programPair{o.header[i], []byte(o.header[i+1])})
 	}
 	if d, ok := ctx.Deadline(); ok {
 		cmd.Timeout = time.Until(d).Seconds()

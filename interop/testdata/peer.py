@@ -178,7 +178,7 @@ def b64(b):
 
 
 def flat(metadata):
-    return [[k, b64(v if isinstance(v, bytes) else v.encode("latin-1"))] for k, v in metadata or ()]
+    return [{"k": k, "v": b64(v if isinstance(v, bytes) else v.encode("latin-1"))} for k, v in metadata or ()]
 
 
 def failure(e):
@@ -197,7 +197,8 @@ class Client:
         kind = {"List": "unary_stream", "Sum": "stream_unary", "Chat": "stream_stream"}.get(c["method"], "unary_unary")
         req, res = ("Watched", "Fate") if c["method"] == "Watch" else ("Order", "Result")
         stub = getattr(channel, kind)(path, M[req].SerializeToString, M[res].FromString)
-        metadata = [(k, base64.b64decode(v) if k.endswith("-bin") else base64.b64decode(v).decode("latin-1")) for k, v in c.get("header") or ()]
+        header = [(p["k"], base64.b64decode(p["v"])) for p in c.get("header") or ()]
+        metadata = [(k, v if k.endswith("-bin") else v.decode("latin-1")) for k, v in header]
         kw = {"metadata": metadata}
         if c.get("timeout"):
             kw["timeout"] = c["timeout"]

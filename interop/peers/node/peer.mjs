@@ -14,7 +14,7 @@ const calls = new Map();
 async function run(client, c) {
   try {
     if (c.op === "open") {
-      const header = (c.header ?? []).map(([k, v]) => [k, Buffer.from(v, "base64")]);
+      const header = (c.header ?? []).map(({ k, v }) => [k, Buffer.from(v, "base64")]);
       calls.set(c.call, client.open({ ...c, header, message: Buffer.from(c.message ?? "", "base64") }));
       return {};
     }
@@ -44,7 +44,7 @@ async function run(client, c) {
 }
 
 function flat(pairs) {
-  return (pairs ?? []).map(([k, v]) => [k, (Buffer.isBuffer(v) ? v : Buffer.from(v, "latin1")).toString("base64")]);
+  return (pairs ?? []).map(([k, v]) => ({ k, v: (Buffer.isBuffer(v) ? v : Buffer.from(v, "latin1")).toString("base64") }));
 }
 
 const [name, descriptors, mode, address] = process.argv.slice(2);
