@@ -33,6 +33,17 @@ func node(library, npm string) func(*testing.T) program {
 	}
 }
 
+// cpp is peers/cpp, which links libgrpc++.
+func cpp(t *testing.T) program {
+	t.Helper()
+	// A program that is older than its sources will not do.
+	err := exec.Command("make", "--question", "-C", "peers/cpp").Run()
+	needPeer(t, "peers/cpp/build/peer", err, "apt-get install "+cppPackages+" && make -C interop/peers/cpp")
+	return program{"cpp", []string{"peers/cpp/build/peer"}}
+}
+
+const cppPackages = "g++ make pkg-config libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc"
+
 // others are the peers in languages that need more than Go.
 var others = []struct {
 	name   string
@@ -54,6 +65,7 @@ var others = []struct {
 		// Its timers are 32 bits of milliseconds.
 		server: pair{joined: true, longest: 24 * 24 * time.Hour, lateHeader: true},
 	},
+	{name: "cpp", peer: cpp},
 }
 
 // Every other peer runs the whole suite, as client and as server.
