@@ -112,14 +112,15 @@ func (s *session) goAway(ev *engine.Event) {
 		why += ": " + string(ev.Data[:min(len(ev.Data), 256)])
 	}
 	err := errors.New(why)
-	s.eng.EachAbove(ev.Last, func(es *engine.Stream) {
-		st := es.Owner.(*clientStream)
-		st.finish(lupine.Errorf(lupine.Unavailable, "%w; it did not look at this call", err).NotExecuted())
-	})
 	if ev.Code != engine.NoError {
 		s.goneAway = err
 	}
+	last := ev.Last
 	s.goDown(err)
+	s.eng.EachAbove(last, func(es *engine.Stream) {
+		st := es.Owner.(*clientStream)
+		st.finish(lupine.Errorf(lupine.Unavailable, "%w; it did not look at this call", err).NotExecuted())
+	})
 }
 
 // goDown tells the Conn, once, that the session takes no more calls.
@@ -127,7 +128,9 @@ func (s *session) goDown(err error) {
 	if !s.downed {
 		s.downed, s.why = true, err
 		if s.opts.Down != nil {
-			go s.opts.Down(err) // not under our lock
+			// Under our lock, and before any call fails because of it: who repeats
+			// such a call must not be sent here again. A Conn only makes a note.
+			s.opts.Down(err)
 		}
 	}
 	s.nextSlot()
@@ -142,6 +145,7 @@ func (s *session) broken(err error) {
 	if s.goneAway != nil {
 		err = s.goneAway // what the server said before it closed
 	}
+	s.goDown(err)
 	unsent := false
 	s.eng.EachAbove(0, func(es *engine.Stream) {
 		st := es.Owner.(*clientStream)
@@ -155,7 +159,6 @@ func (s *session) broken(err error) {
 	if unsent {
 		s.eng.TakeOut(nil) // and never will
 	}
-	s.goDown(err)
 	s.quiet()
 	if s.ticker != nil {
 		s.ticker.Stop()
