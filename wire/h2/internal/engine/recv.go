@@ -171,6 +171,9 @@ func (c *Conn) frame(now int64, h frameHeader, p []byte, ev *Event) *Error {
 	case framePing:
 		return c.ping(now, h, p, ev)
 	case frameGoAway:
+		if err := c.control(now); err != nil {
+			return err
+		}
 		return c.goAway(h, p, ev)
 	case frameWindow:
 		return c.windowUpdate(now, h, p, ev)
@@ -210,14 +213,16 @@ func (c *Conn) rst(now int64, h frameHeader, p []byte, ev *Event) *Error {
 		delete(c.recent, h.stream) // nothing may be on its way any more
 		return c.control(now)
 	}
+	c.Stats.PeerResets++
+	if c.cfg.Server {
+		if err := c.abused(now); err != nil {
+			return err // s is still open, so that its owner hears of the end
+		}
+	}
 	ev.Kind, ev.Stream, ev.Remote = EventReset, s, true
 	ev.Code = Code(binary.BigEndian.Uint32(p))
-	c.Stats.PeerResets++
 	s.peerReset = true
 	c.remove(s)
-	if c.cfg.Server {
-		return c.abused(now)
-	}
 	return nil
 }
 
@@ -246,26 +251,40 @@ func (c *Conn) idle(id uint32) bool {
 
 // streamError resets a stream because of what the peer did.
 func (c *Conn) streamError(now int64, id uint32, code Code, reason string, ev *Event) *Error {
-	if c.idle(id) && c.cfg.Server && id&1 == 1 {
-		c.maxPeer = id // a reset ends the stream, so it is not idle any more
+	s := c.streams.get(id)
+	if s == nil && c.cfg.Server && id >= c.maxPeer {
+		// A reset ends the stream, so it is not idle any more.
+		c.maxPeer = max(c.maxPeer, id&^1|1)
+		c.late += int64(c.cfg.StreamWindow)
 	}
 	c.Out = appendRST(c.Out, id, code)
 	c.Stats.LocalResets++
 	c.remember(id)
-	if s := c.streams.get(id); s != nil {
+	if err := c.provoke(); err != nil {
+		return err
+	}
+	if err := c.abused(now); err != nil {
+		return err // s is still open, so that its owner hears of the end
+	}
+	if s != nil {
+		c.abandon(s)
 		ev.Kind, ev.Stream, ev.Code = EventReset, s, code
 		ev.Err = &Error{code, reason}
 		c.remove(s)
 	}
-	if err := c.provoke(); err != nil {
-		return err
-	}
-	return c.abused(now)
+	return nil
 }
 
-// late reports whether a frame on a stream that is gone may be passed over: it
+// abandon notes what may still be on its way for a stream that we end.
+func (c *Conn) abandon(s *Stream) {
+	if !s.RecvEnd {
+		c.late += max(s.recvWindow, 0)
+	}
+}
+
+// isLate reports whether a frame on a stream that is gone may be passed over: it
 // was on its way when we ended the stream.
-func (c *Conn) late(id uint32) bool {
+func (c *Conn) isLate(id uint32) bool {
 	if !c.cfg.Server {
 		return true // a client forgets calls; the server cannot know when
 	}
