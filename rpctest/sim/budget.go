@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 )
 
 // The environment variables that choose what a simulation runs.
 const (
-	// EnvSchedules is a number of schedules ("100000") or a time ("2m").
+	// EnvSchedules is a number of schedules ("100000"), a time ("2m"), or both
+	// ("100000,2m"), whichever is used up first.
 	EnvSchedules = "LUPINE_SIM_SCHEDULES"
 	// EnvSeed is the one seed to run, with its trace printed.
 	EnvSeed = "LUPINE_SIM_SEED"
@@ -19,8 +21,8 @@ const (
 	EnvWorkers = "LUPINE_SIM_WORKERS"
 )
 
-// Budget is how many schedules to run: Schedules of them, or as many as fit into
-// Time if that is zero.
+// Budget is how many schedules to run: Schedules of them, but no more than fit
+// into Time. Zero is no bound; one of them must be set.
 type Budget struct {
 	Schedules int
 	Time      time.Duration
@@ -32,13 +34,19 @@ func BudgetOr(def time.Duration) (Budget, error) {
 	if s == "" {
 		return Budget{Time: def}, nil
 	}
-	if n, err := strconv.Atoi(s); err == nil && n > 0 {
-		return Budget{Schedules: n}, nil
+	var b Budget
+	number, limit, both := strings.Cut(s, ",")
+	n, err := strconv.Atoi(number)
+	if err != nil && !both {
+		limit = number
 	}
-	if d, err := time.ParseDuration(s); err == nil && d > 0 {
-		return Budget{Time: d}, nil
+	if limit != "" {
+		b.Time, err = time.ParseDuration(limit)
 	}
-	return Budget{}, fmt.Errorf("%s is %q: give a number of schedules such as 100000, or a time such as 2m", EnvSchedules, s)
+	if b.Schedules = n; err == nil && n >= 0 && b.Time >= 0 && b != (Budget{}) && !(both && (n == 0 || b.Time == 0)) {
+		return b, nil
+	}
+	return Budget{}, fmt.Errorf("%s is %q: give a number of schedules such as 100000, a time such as 2m, or both as 100000,2m", EnvSchedules, s)
 }
 
 // EnvNumber reads a number from the environment. It returns def where the
@@ -57,8 +65,11 @@ func EnvNumber(name string, def uint64) (uint64, error) {
 
 // String says the budget in words.
 func (b Budget) String() string {
-	if b.Schedules > 0 {
+	switch {
+	case b.Time == 0:
 		return fmt.Sprintf("%d schedules", b.Schedules)
+	case b.Schedules > 0:
+		return fmt.Sprintf("%d schedules, or as many as fit into %v", b.Schedules, b.Time)
 	}
 	return "as many schedules as fit into " + b.Time.String()
 }

@@ -69,7 +69,7 @@ func Run(b Budget, first uint64, workers int, prepare func() func(seed uint64, t
 	take := func() (uint64, bool) {
 		mu.Lock()
 		defer mu.Unlock()
-		if r.Err != nil || b.Schedules > 0 && started >= b.Schedules || b.Schedules == 0 && time.Since(began) >= b.Time {
+		if r.Err != nil || b.Schedules > 0 && started >= b.Schedules || b.Time > 0 && time.Since(began) >= b.Time {
 			return 0, false
 		}
 		started++

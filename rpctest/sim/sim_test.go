@@ -246,13 +246,13 @@ func TestRun(t *testing.T) {
 }
 
 func TestBudget(t *testing.T) {
-	for s, want := range map[string]Budget{"": {Time: time.Second}, "500": {Schedules: 500}, "2m": {Time: 2 * time.Minute}} {
+	for s, want := range map[string]Budget{"": {Time: time.Second}, "500": {Schedules: 500}, "2m": {Time: 2 * time.Minute}, "70,3s": {70, 3 * time.Second}} {
 		t.Setenv(EnvSchedules, s)
 		if got, err := BudgetOr(time.Second); got != want || err != nil {
 			t.Errorf("%q: %v, %v", s, got, err)
 		}
 	}
-	for _, s := range []string{"0", "-1", "many", "-2s"} {
+	for _, s := range []string{"0", "-1", "many", "-2s", "5,", ",2s", "5,x", "0,2s", "5,0s", ","} {
 		t.Setenv(EnvSchedules, s)
 		if _, err := BudgetOr(time.Second); err == nil {
 			t.Errorf("%q was taken", s)
