@@ -113,7 +113,7 @@ func (s *clientCall) push() {
 			scribble(s.buf)
 		}
 		if b := s.n.c.w.bug.sent; b != nil {
-			b(s.n, s.buf)
+			b(s.buf)
 		}
 		if p.gap > 0 && !s.closed {
 			s.pausing = true
@@ -294,6 +294,10 @@ func (s *clientCall) reset(ev *Event) {
 func (s *clientCall) finish(how outcome) {
 	n, call := s.n, s.call
 	w := n.c.w
+	if call == nil {
+		w.fail(badTable, "%v: a stream that has ended, %d, is in the table", n, s.ID)
+		return
+	}
 	if !s.Closed {
 		if w.bug.beforeReset != nil {
 			w.bug.beforeReset(n, &s.Stream)

@@ -112,7 +112,9 @@ func (s step) String() string {
 		b.WriteString(s.call.String())
 	case opSettings:
 		fmt.Fprintf(&b, " %s: %s = %d", side, settingNames[s.id], s.value)
-	case opHang, opDrain, opLeave, opAbort:
+	case opHang, opLeave, opAbort:
+	case opDrain:
+		fmt.Fprintf(&b, " for %s at most", millis(s.value))
 	case opHostile:
 		fmt.Fprintf(&b, " %s: %s", side, attackOf(s).name)
 	case opStall, opJump:
@@ -321,7 +323,8 @@ func planFault(r sim.Rand) step {
 	case n < 22:
 		st.op, st.value = opStall, r.Between(0, sim.Pick(r, 50*ms, 4000*ms))
 	case n < 34:
-		st.op = opDrain
+		// How long the client has to answer before the last GOAWAY.
+		st.op, st.value = opDrain, sim.Pick(r, 1000*ms, r.Between(0, 5*ms))
 	case n < 38:
 		st.op = opLeave
 	case n < 44:

@@ -16,8 +16,19 @@ func (n *node) style(b []byte) []byte {
 		out = append(out, b[:len(Preface)]...)
 		b = b[len(Preface):]
 	}
+	n.acksAhead = 0
+	for q := b; len(q) > 0; {
+		h := parseFrameHeader(q)
+		if h.typ == frameSettings && h.flags&flagAck != 0 {
+			n.acksAhead++
+		}
+		q = q[frameHeaderLen+int(h.length):]
+	}
 	for len(b) > 0 {
 		h := parseFrameHeader(b)
+		if h.typ == frameSettings && h.flags&flagAck != 0 {
+			n.acksAhead--
+		}
 		p := b[frameHeaderLen : frameHeaderLen+int(h.length)]
 		b = b[frameHeaderLen+int(h.length):]
 		if w.bug.frame != nil && w.bug.frame(n, &h, p) {
@@ -128,11 +139,9 @@ func (n *node) restyleData(out []byte, h frameHeader, p []byte) []byte {
 		w.did("split DATA")
 		cut := 1 + r.IntN(len(p)-1)
 		first := h
-		if !w.bug.loseEnd {
-			first.flags &^= flagEndStream
-		} else {
-			h.flags &^= flagEndStream
-			first = h
+		first.flags &^= flagEndStream
+		if w.bug.loseEnd {
+			h.flags = first.flags
 		}
 		out = n.put(out, first, nil, p[:cut], n.padding(h, cut))
 		p = p[cut:]
@@ -148,8 +157,10 @@ func (n *node) padding(h frameHeader, size int) int {
 		return 0
 	}
 	s := n.eng.streams.get(h.stream)
-	if s == nil {
-		return 0 // it has ended at this side: what is left of its window is not known
+	if s == nil || n.acksAhead > 0 {
+		// It has ended at this side, so that its window is not known; or SETTINGS
+		// changed the window after this frame was made.
+		return 0
 	}
 	pad := sim.Pick(w.rand, 1, 1+w.rand.IntN(256))
 	if int64(pad) > min(s.sendWindow, n.eng.sendWindow) || size+pad > int(n.eng.peer.maxFrame) || size+pad > minMaxFrame {

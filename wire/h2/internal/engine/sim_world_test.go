@@ -184,7 +184,7 @@ func (w *world) step(st *step) {
 		c.slow = true
 		n.out.Stall(st.value)
 	case opDrain:
-		c.drain()
+		c.drain(st.value)
 	case opLeave:
 		c.client.goDown("the client leaves")
 	case opAbort:
@@ -318,7 +318,7 @@ type node struct {
 	spare, styled []byte
 	taken         int64 // bytes that have left Out
 	greeted       bool
-	sentHeaders   uint32 // server: highest stream whose response began
+	acksAhead     int // SETTINGS acknowledgements in what is being written
 
 	ticking bool
 	changes []change // SETTINGS that the peer has not acknowledged
@@ -546,15 +546,16 @@ func (n *node) tick() {
 	})
 }
 
-// drain begins the server's graceful shutdown.
-func (c *simConn) drain() {
+// drain begins the server's graceful shutdown, whose last GOAWAY follows after d
+// at the latest.
+func (c *simConn) drain(d int64) {
 	n := c.server
 	if c.drained || n.dead {
 		return
 	}
 	c.drained = true
 	n.eng.Drain()
-	n.drainAt = c.w.After(1000*ms, func() {
+	n.drainAt = c.w.After(d, func() {
 		if !n.dead {
 			n.eng.DrainNow()
 		}
