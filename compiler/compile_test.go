@@ -281,3 +281,28 @@ func TestDescriptorSet(t *testing.T) {
 		t.Errorf("google.api.http is not resolved: %v", method.Options())
 	}
 }
+
+// A descriptor.proto from before editions may lie below -I, as Debian's
+// libprotobuf-dev has it: files with editions compile all the same.
+func TestOldDescriptorProto(t *testing.T) {
+	dir := t.TempDir()
+	old := filepath.Join(dir, "google", "protobuf", "descriptor.proto")
+	if err := os.MkdirAll(filepath.Dir(old), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		old:                           "syntax = \"proto2\";\npackage google.protobuf;\nmessage FileOptions {}\n",
+		filepath.Join(dir, "a.proto"): "edition = \"2023\";\noption features.field_presence = IMPLICIT;\nmessage M { int32 x = 1; }\n",
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Link(context.Background(), Config{Files: []string{"a.proto"}, ImportPaths: []string{dir}}); err != nil {
+		t.Error(err)
+	}
+	// Given itself, it is read: this one is no use.
+	if _, err := Link(context.Background(), Config{Files: []string{old}, ImportPaths: []string{dir}}); err == nil {
+		t.Error("the built-in file was compiled instead of the one that was given")
+	}
+}

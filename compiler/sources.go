@@ -103,6 +103,9 @@ func (s *sources) open(name string) opened {
 			s.faults = append(s.faults, atStart(disk, "cannot read the file: "+bare(err).Error()))
 			return opened{err: errFault}
 		}
+		if s.byName[name] == "" && tooOld(name, text) {
+			continue
+		}
 		return s.accept(Source{Path: disk, Text: text}, disk)
 	}
 	text, ok := builtin(name)
@@ -110,6 +113,13 @@ func (s *sources) open(name string) opened {
 		return opened{err: fs.ErrNotExist}
 	}
 	return opened{file: source.NewFile("<built-in>/"+name, text)}
+}
+
+// tooOld reports whether a file is a descriptor.proto that knows no editions, as
+// protobuf up to version 22 installs it. Every file's options are read with
+// descriptor.proto, so it would refuse all that is newer than itself.
+func tooOld(name, text string) bool {
+	return name == "google/protobuf/descriptor.proto" && !strings.Contains(text, "message FeatureSet")
 }
 
 // accept checks a text before the front end sees it.
