@@ -251,6 +251,16 @@ func (s *session) Open(ctx context.Context, call *lupine.Call) (lupine.Stream, e
 	return st, nil
 }
 
+// lapse ends the call, and reports whether it did, if its context has ended:
+// contextEnded runs a moment later. The lock is held.
+func (st *clientStream) lapse() bool {
+	if st.done || st.ctx.Err() == nil {
+		return false
+	}
+	st.abandon(contextError(st.ctx, ""))
+	return true
+}
+
 // contextEnded ends the call because its context has.
 func (st *clientStream) contextEnded() {
 	st.s.mu.Lock()
@@ -294,6 +304,7 @@ func (st *clientStream) push(ctx context.Context, b *buffer, last bool) error {
 	s := st.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	st.lapse()
 	for !st.done && st.Pending() {
 		// The role of the reader is nobody's here: who sends does not hold it.
 		if err := s.park(ctx, &st.sendWait); err != nil {
@@ -371,6 +382,9 @@ func (st *clientStream) fetch(ctx context.Context) error {
 				return st.err
 			}
 			return io.EOF
+		}
+		if st.lapse() {
+			continue
 		}
 		if err := st.wait(ctx, wantMessage); err != nil {
 			if st.waitError(ctx, err) == err {

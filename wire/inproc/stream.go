@@ -141,6 +141,9 @@ func (c *stream) settle(failed *lupine.Error, abort bool) bool {
 	c.mu.Lock()
 	if c.ended {
 		if abort {
+			if c.failed == nil && c.down.len() > 0 {
+				c.failed = failed // what is thrown away must not look as if it had been all
+			}
 			c.aborted = true
 			c.down.drop()
 		}
@@ -168,6 +171,19 @@ func (c *stream) settle(failed *lupine.Error, abort bool) bool {
 	}
 	c.session.remove(&c.entry)
 	return true
+}
+
+// lapse ends the call if its context has ended: expire runs a moment later.
+func (c *stream) lapse() {
+	if c.ctx.Err() == nil {
+		return
+	}
+	c.mu.Lock()
+	ended := c.ended
+	c.mu.Unlock()
+	if !ended {
+		c.expire()
+	}
 }
 
 // outcome is what Recv says once there are no more replies. c.mu is held.
@@ -213,6 +229,7 @@ func (c *stream) Send(ctx context.Context, m any, last bool) error {
 		return c.outcome() // which knows whether anything was sent before
 	}
 	size := p.size
+	c.lapse()
 	c.mu.Lock()
 	for {
 		if c.ended {
@@ -246,6 +263,7 @@ func (c *stream) Send(ctx context.Context, m any, last bool) error {
 
 // CloseSend says that no more requests follow.
 func (c *stream) CloseSend(context.Context) error {
+	c.lapse()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.ended {
@@ -259,6 +277,7 @@ func (c *stream) CloseSend(context.Context) error {
 
 // Recv takes the next reply.
 func (c *stream) Recv(ctx context.Context, m any) error {
+	c.lapse()
 	c.mu.Lock()
 	for {
 		if c.aborted {
