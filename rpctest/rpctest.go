@@ -66,6 +66,7 @@ func groups() []group {
 		{"Credentials", credentialBehaviours()},
 		{"Conn", connBehaviours()},
 		{"Drain", drainBehaviours()},
+		{"Ends", endBehaviours()},
 		{"Interceptors", interceptorBehaviours()},
 		{"Hooks", hookBehaviours()},
 		{"Async", asyncBehaviours()},
