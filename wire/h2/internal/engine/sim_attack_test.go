@@ -58,11 +58,14 @@ var attacks = []attack{
 	{"PUSH_PROMISE", true, false, ProtocolError, rawFrame(framePush, flagEndHeaders, 1, 0, 0, 0, 2, 0x88)},
 	{"DATA after the end of a stream", false, true, NoError, func(n *node) []byte {
 		id := n.eng.nextID - 2
-		if id > n.peer.eng.maxPeer || n.eng.streams.get(id) != nil || n.eng.sendWindow < 5 {
-			return nil // not the moment
+		for ; id > 1 && id <= maxStreamID; id -= 2 {
+			_, reset := n.peer.eng.recent[id]
+			if id <= n.peer.eng.maxPeer && !reset && n.eng.streams.get(id) == nil && n.peer.eng.streams.get(id) == nil {
+				break // both know of its end
+			}
 		}
-		if s := n.peer.eng.streams.get(id); s != nil {
-			return nil // the server has not read of its end yet
+		if id <= 1 || id > maxStreamID || n.eng.sendWindow < 5 {
+			return nil // not the moment
 		}
 		n.eng.sendWindow -= 5
 		return append(appendFrameHeader(nil, 5, frameData, 0, id), 1, 2, 3, 4, 5)

@@ -20,15 +20,18 @@ func (n *node) change(id uint16, v uint32) {
 	ch := change{id: id, value: v, streams: e.nextID}
 	switch id {
 	case settingWindow:
-		old := e.cfg.StreamWindow
 		for _, c := range n.changes {
-			if c.id == settingWindow {
-				old = int32(c.value)
+			if c.id == settingWindow { // one at a time: streams that come between two would have no one window
+				n.postponed = &ch
+				return
 			}
 		}
-		ch.delta = int64(v) - int64(old)
+		ch.delta = int64(v) - int64(e.cfg.StreamWindow)
 		if !n.server {
 			e.cfg.StreamWindow = int32(v) // the server will have read it before the next request
+		}
+		if ch.delta > 0 {
+			n.moveWindows(ch) // the peer may use it before we hear that it knows
 		}
 	case settingMaxStreams:
 		e.cfg.MaxStreams = v
@@ -57,21 +60,34 @@ func (n *node) acknowledged() {
 			}
 		}
 	case settingWindow:
-		if n.server {
-			e.cfg.StreamWindow = int32(ch.value)
+		if ch.delta <= 0 {
+			n.moveWindows(ch)
 		}
-		e.streamTarget = int64(ch.value)
-		for s := e.streams.first; s != nil; s = s.nextStream {
-			if n.server || s.ID < ch.streams {
-				s.recvWindow += ch.delta
-			}
-			if s.grant == 0 && !s.inWant { // else the message could not be whole
-				s.target = int64(ch.value)
-			}
-			if !s.RecvEnd {
-				e.creditStream(s)
-				n.wantAgain(s)
-			}
+		if ch := n.postponed; ch != nil {
+			n.postponed = nil
+			n.change(ch.id, ch.value)
+		}
+	}
+}
+
+// moveWindows changes the receive windows of open streams, as the peer does or
+// has done, and gives what messages need that are being put together.
+func (n *node) moveWindows(ch change) {
+	e := n.eng
+	if n.server {
+		e.cfg.StreamWindow = int32(ch.value)
+	}
+	e.streamTarget = int64(ch.value)
+	for s := e.streams.first; s != nil; s = s.nextStream {
+		if n.server || s.ID < ch.streams {
+			s.recvWindow += ch.delta
+		}
+		if s.grant == 0 && !s.inWant { // else the message could not be whole
+			s.target = int64(ch.value)
+		}
+		if !s.RecvEnd {
+			e.creditStream(s)
+			n.wantAgain(s)
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"testing"
 	"time"
@@ -39,6 +40,7 @@ func TestSim(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer debug.SetGCPercent(debug.SetGCPercent(800)) // a schedule keeps little and drops much
 	workers := int(number(sim.EnvWorkers, 1))
 	r := sim.Run(budget, number(sim.EnvFirst, 1), workers, func() func(uint64, sim.Tally) (bool, error) {
 		return func(seed uint64, tally sim.Tally) (bool, error) {

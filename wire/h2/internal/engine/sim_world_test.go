@@ -320,12 +320,13 @@ type node struct {
 	greeted       bool
 	acksAhead     int // SETTINGS acknowledgements in what is being written
 
-	ticking bool
-	changes []change // SETTINGS that the peer has not acknowledged
-	live    int      // server: handlers that have not returned
-	slots   []*simCall
-	blocks  kept
-	drainAt *sim.Timer
+	ticking   bool
+	changes   []change // SETTINGS that the peer has not acknowledged
+	postponed *change
+	live      int // server: handlers that have not returned
+	slots     []*simCall
+	blocks    kept
+	drainAt   *sim.Timer
 }
 
 func (n *node) String() string {
