@@ -61,7 +61,17 @@ func (b *inbox) room(k int) {
 		return
 	}
 	start := len(b.buf) - b.tail
-	grown := make([]byte, len(b.buf), max(start+max(grpcmsg.GrowTo(b.tail+k, max(b.need, b.tail+k)), 512), 2*start))
+	want := max(start+max(grpcmsg.GrowTo(b.tail+k, max(b.need, b.tail+k)), 512), 2*start)
+	if want > maxPooled {
+		// A kept buffer that has room for the whole message costs nobody anything.
+		if big := getBig(max(want, start+b.need)); big != nil {
+			grown := append(big.b[:0], b.buf...)
+			b.free()
+			b.buf, b.own = grown, big
+			return
+		}
+	}
+	grown := make([]byte, len(b.buf), want)
 	copy(grown, b.buf)
 	b.buf = grown
 }

@@ -33,6 +33,7 @@ func (s *session) invoke(ctx context.Context, st *clientStream, call *lupine.Cal
 	if err != nil {
 		return asError(err).NotExecuted()
 	}
+	s.sizes.saw(n)
 	s.mu.Lock()
 	if err := s.start(ctx, st, call); err != nil {
 		s.mu.Unlock()
@@ -99,7 +100,7 @@ func (st *clientStream) begin(ctx context.Context, s *session, call *lupine.Call
 	if err := call.Header.Check(); err != nil {
 		return asError(err).NotExecuted()
 	}
-	st.out = getBuffer()
+	st.out = getBufferFor(s.sizes.get())
 	return nil
 }
 

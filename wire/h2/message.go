@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/lupine-rpc/lupine"
@@ -11,22 +12,67 @@ import (
 	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
 )
 
-// buffer is bytes on their way out: a message with its prefix.
+// buffer is the bytes of a message with its prefix, on its way out or in.
 type buffer struct{ b []byte }
 
-// maxPooled is the largest buffer kept for another message.
-const maxPooled = 64 << 10
+// Buffers are kept for further messages in two sizes, so that small messages do
+// not sit in large buffers.
+const (
+	maxPooled = 64 << 10
+	maxBig    = 8 << 20
+)
 
-var bufferPool = sync.Pool{New: func() any { return new(buffer) }}
+var (
+	bufferPool = sync.Pool{New: func() any { return new(buffer) }}
+	bigPool    = sync.Pool{New: func() any { return new(buffer) }}
+)
 
 func getBuffer() *buffer { return bufferPool.Get().(*buffer) }
 
+// getBufferFor returns a buffer for a message that is likely to take n bytes.
+func getBufferFor(n int) *buffer {
+	if n <= maxPooled/2 {
+		return getBuffer()
+	}
+	b := bigPool.Get().(*buffer)
+	if cap(b.b) < n {
+		b.b = make([]byte, 0, n)
+	}
+	return b
+}
+
+// getBig returns a kept buffer of at least n bytes, or nil if there is none.
+func getBig(n int) *buffer {
+	b := bigPool.Get().(*buffer)
+	if cap(b.b) < n {
+		return nil // too small to be worth keeping
+	}
+	return b
+}
+
 func (b *buffer) free() {
-	if b == nil || cap(b.b) > maxPooled {
+	if b == nil || cap(b.b) > maxBig {
 		return
 	}
 	b.b = b.b[:0]
+	if cap(b.b) > maxPooled {
+		bigPool.Put(b)
+		return
+	}
 	bufferPool.Put(b)
+}
+
+// sizeHint remembers how large messages of one kind have been of late. A lost
+// update does no harm.
+type sizeHint struct{ n atomic.Int64 }
+
+func (h *sizeHint) get() int { return int(h.n.Load()) }
+
+// saw notes a message of n bytes. Small ones are all the same.
+func (h *sizeHint) saw(n int) {
+	if n > maxPooled/2 || h.n.Load() != 0 {
+		h.n.Store(int64(n + n/8))
+	}
 }
 
 // encodings is what both ends compress with.

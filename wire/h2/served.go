@@ -312,8 +312,9 @@ func (sv *served) head(content string) *hpack.Block {
 // route is a method that is served, with what is known of its handler.
 type route struct {
 	*lupine.Route
-	raw  bool // it takes any codec
-	took atomic.Int64
+	raw   bool // it takes any codec
+	took  atomic.Int64
+	sizes sizeHint // of unary replies
 }
 
 const (

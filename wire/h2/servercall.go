@@ -41,6 +41,7 @@ type serverCall struct {
 	waiting      int // bytes of the reply that wait for window; see served.tick
 	waitingSince int64
 
+	sizes   sizeHint
 	quick   bool   // nothing was sent since the last Recv
 	taken   []byte // whole messages not decoded yet; the receiver's
 	payload []byte
@@ -306,9 +307,10 @@ func (c *serverCall) handle(reply **buffer) (failed *lupine.Error) {
 	if failed != nil {
 		return failed
 	}
-	b := getBuffer()
+	b := getBufferFor(c.route.sizes.get())
 	*reply = b
 	n, err = b.marshal(m.Codec, res, c.replyComp(), c.MaxSend())
+	c.route.sizes.saw(n)
 	if err != nil {
 		e := *asError(err)
 		e.Executed = lupine.Yes
@@ -373,6 +375,7 @@ func (c *serverCall) fetch(ctx context.Context) error {
 		}
 	}
 	if cap(c.payload) > maxPooled {
+		(&buffer{c.payload}).free()
 		c.payload = nil
 	}
 	c.taken = c.in.take(c.payload)
@@ -399,12 +402,13 @@ func (c *serverCall) gone() error {
 
 // Send sends one reply message.
 func (c *serverCall) Send(ctx context.Context, m any) error {
-	b := getBuffer()
+	b := getBufferFor(c.sizes.get())
 	n, err := b.marshal(c.route.Method.Codec, m, c.replyComp(), c.MaxSend())
 	if err != nil {
 		b.free()
 		return err
 	}
+	c.sizes.saw(n)
 	sv := c.sv
 	sv.mu.Lock()
 	defer sv.mu.Unlock()

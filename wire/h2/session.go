@@ -25,6 +25,7 @@ type session struct {
 	// free is how many calls would start at once; promised is how many were told
 	// so by Ready and have not come yet.
 	free, promised atomic.Int32
+	sizes          sizeHint // of unary requests
 	blocks         map[*lupine.Method]*hpack.Block
 	scratch        []byte
 

@@ -41,10 +41,11 @@ type clientStream struct {
 	call    *lupine.Call
 	stop    func() bool // forgets ctx
 	quick   bool        // nothing was sent since the last Recv: the next Send flushes
-	closed  bool        // no more messages will be sent; the sender's
-	first   bool        // FirstByte was told; the receiver's
-	taken   []byte      // whole messages not decoded yet; the receiver's
-	payload []byte      // the array that taken is a part of; the receiver's
+	sizes   sizeHint
+	closed  bool   // no more messages will be sent; the sender's
+	first   bool   // FirstByte was told; the receiver's
+	taken   []byte // whole messages not decoded yet; the receiver's
+	payload []byte // the array that taken is a part of; the receiver's
 }
 
 // wanted is what a goroutine waits for.
@@ -273,7 +274,7 @@ func (st *clientStream) Send(ctx context.Context, m any, last bool) error {
 	if st.closed {
 		return lupine.Errorf(lupine.Internal, "Send after the last message")
 	}
-	b := getBuffer()
+	b := getBufferFor(st.sizes.get())
 	n, err := b.marshal(st.call.Method.Codec, m, st.comp, st.call.MaxSend)
 	if err != nil {
 		b.free()
@@ -284,6 +285,7 @@ func (st *clientStream) Send(ctx context.Context, m any, last bool) error {
 		st.Cancel(e) // a stream with a message left out is not what was meant
 		return e
 	}
+	st.sizes.saw(n)
 	if err := st.push(ctx, b, last); err != nil {
 		return err
 	}
@@ -394,6 +396,7 @@ func (st *clientStream) fetch(ctx context.Context) error {
 		}
 	}
 	if cap(st.payload) > maxPooled {
+		(&buffer{st.payload}).free()
 		st.payload = nil
 	}
 	st.taken = st.in.take(st.payload)
