@@ -21,12 +21,16 @@ type Conn struct {
 	peer    peerSettings
 	streams table
 	held    uint32 // server: streams that have not been released
-	nextID  uint32 // client: of the next stream
-	maxPeer uint32 // server: highest id that the peer opened
+	// lingering streams of a server are released and still open: their replies
+	// wait for the client's windows.
+	lingering uint32
+	nextID    uint32 // client: of the next stream
+	maxPeer   uint32 // server: highest id that the peer opened
 	// recent holds ids that we have reset, whose frames may still be coming.
 	recent     map[uint32]struct{}
 	recentRing []uint32
 	recentSize int
+	late       int64 // bytes of DATA that may still be coming for those
 	recentAt   int
 
 	preface int // bytes of the client's preface still to come
@@ -58,7 +62,8 @@ type Conn struct {
 	headersAt    int
 
 	settingsUnacked bool
-	provoked        int
+	provoked        int // answers in Out
+	answered        int // streams that Out ends
 	controls        bucket
 	resets          bucket
 
@@ -99,6 +104,7 @@ func New(cfg Config, now int64) *Conn {
 	n := int64(resetFactor) * int64(max(cfg.MaxStreams, 256))
 	c.resets = bucket{tokens: n, size: n, period: resetPeriod, last: now}
 	c.recentSize = int(min(n, 4096))
+	c.late = c.firstWindow()
 	c.start()
 	return c
 }
@@ -137,7 +143,7 @@ func (c *Conn) SettingsAcked() bool { return !c.settingsUnacked }
 func (c *Conn) TakeOut(spare []byte) []byte {
 	b := c.Out
 	c.Out = spare[:0]
-	c.provoked = 0
+	c.provoked, c.answered = 0, 0
 	return b
 }
 

@@ -20,6 +20,9 @@ const (
 	controlBurst  = 4096
 	controlPeriod = 2_000_000 // nanoseconds for one more
 	controlRefill = 16
+	// updateBytes of DATA that we send give one more token: clients that read in
+	// small pieces give credit in small pieces.
+	updateBytes = 512
 	// A stream that the peer resets costs a token of the reset bucket, whose
 	// size is resetFactor x MaxStreams. A finished call gives resetRefill back,
 	// and a handler that had run for honestRun gives its own back.

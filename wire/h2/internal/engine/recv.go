@@ -252,10 +252,9 @@ func (c *Conn) idle(id uint32) bool {
 // streamError resets a stream because of what the peer did.
 func (c *Conn) streamError(now int64, id uint32, code Code, reason string, ev *Event) *Error {
 	s := c.streams.get(id)
-	if s == nil && c.cfg.Server && id >= c.maxPeer {
-		// A reset ends the stream, so it is not idle any more.
-		c.maxPeer = max(c.maxPeer, id&^1|1)
-		c.late += int64(c.cfg.StreamWindow)
+	if s == nil && c.cfg.Server && id&1 == 1 {
+		c.maxPeer = max(c.maxPeer, id) // a reset ends the stream, so it is not idle any more
+		c.late += c.firstWindow()
 	}
 	c.Out = appendRST(c.Out, id, code)
 	c.Stats.LocalResets++
@@ -275,12 +274,16 @@ func (c *Conn) streamError(now int64, id uint32, code Code, reason string, ev *E
 	return nil
 }
 
-// abandon notes what may still be on its way for a stream that we end.
+// abandon notes what may still be on its way for a stream that we end: its
+// window, and one window more, since exactness is not needed.
 func (c *Conn) abandon(s *Stream) {
 	if !s.RecvEnd {
-		c.late += max(s.recvWindow, 0)
+		c.late += max(s.recvWindow, 0) + max(s.target, defaultWindow)
 	}
 }
+
+// firstWindow is what a peer may send on a stream before it hears of us.
+func (c *Conn) firstWindow() int64 { return int64(max(c.cfg.StreamWindow, defaultWindow)) }
 
 // isLate reports whether a frame on a stream that is gone may be passed over: it
 // was on its way when we ended the stream.

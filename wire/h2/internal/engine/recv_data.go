@@ -30,11 +30,16 @@ func (c *Conn) beginData(now int64, h frameHeader, ev *Event) *Error {
 
 	s := c.streams.get(h.stream)
 	if s == nil || s.RecvEnd {
-		if s == nil && c.late(h.stream) {
-			if n > 0 {
-				return nil // a whole window of small frames may have been on its way
+		if s == nil && c.isLate(h.stream) {
+			if n == 0 {
+				return c.control(now)
 			}
-			return c.control(now)
+			// Whole windows of small frames may have been on their way, but no more.
+			if c.late -= n; c.late < 0 {
+				c.hit(LimitLate)
+				return &Error{FlowControlError, "DATA for streams that are gone, beyond their windows"}
+			}
+			return nil
 		}
 		return c.streamError(now, h.stream, StreamClosed, "DATA after the end of the stream", ev)
 	}
@@ -55,7 +60,9 @@ func (c *Conn) beginData(now int64, h frameHeader, ev *Event) *Error {
 		}
 		return c.endData(now, s, 0, ev)
 	}
-	c.controls.give(1)
+	if !c.dataPadded {
+		c.controls.give(1)
+	}
 	return nil
 }
 
@@ -76,6 +83,13 @@ func (c *Conn) data(now int64, p []byte, ev *Event) (n int, err *Error) {
 		c.padLeft = pad
 		if s != nil {
 			c.consumed(s, int64(pad)+1) // padding is read at once
+		}
+		if c.dataLeft > 0 {
+			c.controls.give(1)
+		} else if !c.dataEnd {
+			if err := c.control(now); err != nil {
+				return n, err
+			}
 		}
 		if c.dataLeft > 0 && len(p) == 0 {
 			return n, nil

@@ -75,7 +75,7 @@ func (c *Conn) headerBlock(now int64, id uint32, block []byte, ev *Event) *Error
 		if c.idle(id) {
 			return &Error{ProtocolError, "HEADERS on a stream that was never opened"}
 		}
-		if c.late(id) {
+		if c.isLate(id) {
 			return c.control(now)
 		}
 		return &Error{StreamClosed, "HEADERS after the end of the stream"}
@@ -111,18 +111,24 @@ func (c *Conn) request(now int64, id uint32, ev *Event) *Error {
 	if c.goAwaySent && id > c.goAwayLast {
 		c.maxPeer = id
 		c.remember(id)
+		c.late += c.firstWindow()
 		return c.control(now) // the client knows by GOAWAY that it was not looked at
 	}
 	c.maxPeer = id
 	if c.blockSelfDep {
 		return c.streamError(now, id, ProtocolError, "a stream depends on itself", ev)
 	}
-	if c.held >= c.cfg.MaxStreams {
+	if c.held+c.lingering >= c.cfg.MaxStreams {
 		c.Stats.Refused++
 		c.hit(LimitStreams)
 		c.Out = appendRST(c.Out, id, RefusedStream)
 		c.remember(id)
+		c.late += c.firstWindow()
 		return c.provoke()
+	}
+	// Who waits for an answer has at most MaxStreams requests under way.
+	if c.answered > max(maxProvoked, 2*int(min(c.cfg.MaxStreams, 1<<20))) {
+		return c.calm(LimitAnswers, "%d answered calls wait for a peer that does not read", c.answered)
 	}
 	if why := c.Head.parse(headRequest); why != "" {
 		return c.streamError(now, id, ProtocolError, why, ev)

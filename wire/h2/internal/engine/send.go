@@ -85,6 +85,7 @@ func (c *Conn) EndHeaders(s *Stream, end bool) {
 	}
 	if end {
 		s.SentEnd = true
+		c.answered++
 		c.ended(s)
 	}
 }
@@ -148,6 +149,7 @@ func (c *Conn) ended(s *Stream) {
 			// The rest of the request is of no use (RFC 9113, 8.1).
 			c.Out = appendRST(c.Out, s.ID, NoError)
 			c.remember(s.ID)
+			c.abandon(s)
 			s.RecvEnd = true
 		}
 	}
@@ -173,7 +175,7 @@ func (c *Conn) frameData(s *Stream, p []byte, end bool) {
 	c.Out = append(c.Out, p...)
 	s.sendWindow -= int64(len(p))
 	c.sendWindow -= int64(len(p))
-	c.controls.give(2)
+	c.controls.give(2 + int64(len(p)/updateBytes))
 }
 
 // ready puts s into the list of streams that can send, if it can.
@@ -250,6 +252,7 @@ func (c *Conn) Reset(s *Stream, code Code) {
 	c.Out = appendRST(c.Out, s.ID, code)
 	c.Stats.LocalResets++
 	c.remember(s.ID)
+	c.abandon(s)
 	c.remove(s)
 }
 
@@ -257,6 +260,9 @@ func (c *Conn) Reset(s *Stream, code Code) {
 func (c *Conn) remove(s *Stream) {
 	c.streams.remove(s)
 	s.Closed = true
+	if s.released {
+		c.lingering--
+	}
 	if c.dataStream == s {
 		c.dataStream = nil
 	}
@@ -283,9 +289,14 @@ func (c *Conn) remove(s *Stream) {
 }
 
 // Release frees the slot of a server's stream: its handler has returned. Until
-// then it counts against MaxStreams, even if it is Closed.
+// then it counts against MaxStreams even if it is Closed, and until it is Closed
+// even if it is released: its reply may be waiting for the peer.
 func (c *Conn) Release(now int64, s *Stream) {
 	c.held--
+	if !s.Closed {
+		s.released = true
+		c.lingering++
+	}
 	if s.peerReset && !s.refunded && now-s.Opened >= honestRun {
 		s.refunded = true
 		c.resets.give(1)

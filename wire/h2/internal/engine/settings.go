@@ -80,8 +80,15 @@ func (c *Conn) settings(now int64, h frameHeader, p []byte) *Error {
 	if len(p)%6 != 0 {
 		return &Error{FrameSizeError, fmt.Sprintf("SETTINGS of %d bytes, not a multiple of 6", len(p))}
 	}
+	window := c.peer.window
 	for ; len(p) > 0; p = p[6:] {
-		if err := c.setting(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:])); err != nil {
+		if err := c.setting(binary.BigEndian.Uint16(p), binary.BigEndian.Uint32(p[2:]), &window); err != nil {
+			return err
+		}
+	}
+	if window != c.peer.window {
+		// Once a frame, however often the frame says it: every stream is touched.
+		if err := c.initialWindow(window); err != nil {
 			return err
 		}
 	}
@@ -93,7 +100,7 @@ func (c *Conn) settings(now int64, h frameHeader, p []byte) *Error {
 	return c.control(now)
 }
 
-func (c *Conn) setting(id uint16, v uint32) *Error {
+func (c *Conn) setting(id uint16, v uint32, window *int32) *Error {
 	switch id {
 	case settingTableSize:
 		c.Enc.SetLimit(v)
@@ -107,7 +114,7 @@ func (c *Conn) setting(id uint16, v uint32) *Error {
 		if v > maxWindow {
 			return &Error{FlowControlError, fmt.Sprintf("SETTINGS_INITIAL_WINDOW_SIZE is %d", v)}
 		}
-		return c.initialWindow(int32(v))
+		*window = int32(v)
 	case settingMaxFrame:
 		if v < minMaxFrame || v > maxMaxFrame {
 			return &Error{ProtocolError, fmt.Sprintf("SETTINGS_MAX_FRAME_SIZE is %d", v)}

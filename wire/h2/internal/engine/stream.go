@@ -17,6 +17,7 @@ type Stream struct {
 	SentEnd    bool // we have sent END_STREAM
 	Closed     bool // not in the Conn any more
 	refunded   bool
+	released   bool
 	peerReset  bool
 	info       uint8
 
