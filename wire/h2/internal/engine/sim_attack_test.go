@@ -89,13 +89,13 @@ func (n *node) attack(a *attack) {
 	if c.onTrial != nil || !n.greeted || !n.peer.greeted {
 		return
 	}
-	b := a.frames(n)
-	if b == nil {
-		return
-	}
 	n.flush() // whole frames before it
 	if n.dead || len(n.eng.Out) > 0 {
 		return // the network has no room
+	}
+	b := a.frames(n)
+	if b == nil {
+		return
 	}
 	c.w.did("attack: " + a.name)
 	if a.code != NoError {

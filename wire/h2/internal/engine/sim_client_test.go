@@ -224,7 +224,7 @@ func (s *clientCall) trailers(h *Head) {
 		}
 	}
 	switch {
-	case status == statusDeadline && p.deadline > 0 && status != int(p.status):
+	case status == statusDeadline && p.deadline > 0:
 		w.did("the handler's deadline came first")
 	case status != int(p.status):
 		w.fail(badEnd, "call %d ends with status %d, want %d", p.key, status, p.status)

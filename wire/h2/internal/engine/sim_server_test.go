@@ -23,7 +23,9 @@ type serverCall struct {
 	buf     []byte
 }
 
-const statusDeadline = 4
+// statusDeadline is what a handler answers whose deadline has passed. It is no
+// real code, so that no plan has it.
+const statusDeadline = 17
 
 func (n *node) newStream() *Stream {
 	s := &serverCall{n: n}
@@ -232,10 +234,8 @@ func (s *serverCall) status(code uint8) {
 	if !s.RecvEnd {
 		w.did("answered before the whole request")
 	}
-	if code != statusDeadline || p.status == code {
-		if !(p.trailersOnly && !s.headed) {
-			s.header()
-		}
+	if code != statusDeadline && !p.trailersOnly {
+		s.header()
 	}
 	tail := metadata(p.key, s.try, p.trailer)
 	tail = append(tail, hpack.Pair{Name: "grpc-status", Value: strconv.Itoa(int(code)), Mode: hpack.Keep})

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"fmt"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -55,9 +54,7 @@ func TestSim(t *testing.T) {
 		}
 		return
 	}
-	// Printed even where it passes without -v: the count is part of the result.
-	fmt.Printf("simulation: %v (asked for: %v; %d of %d cores)\n", r, budget, workers, runtime.NumCPU())
-	t.Logf("totals:\n%v", r.Totals)
+	t.Logf("%v (asked for: %v; on %d of %d cores)\n%v", r, budget, workers, runtime.NumCPU(), r.Totals)
 	if r.Schedules < 2000 {
 		return
 	}
