@@ -95,6 +95,7 @@ func (st *clientStream) begin(ctx context.Context, s *session, call *lupine.Call
 		if left <= 0 {
 			return lupine.Errorf(lupine.DeadlineExceeded, "the deadline passed before the call was sent: %w", context.DeadlineExceeded).NotExecuted()
 		}
+		st.dueBy = d
 		st.timeout = grpcmsg.AppendTimeout(st.timeout[:0], left)
 	}
 	if err := call.Header.Check(); err != nil {

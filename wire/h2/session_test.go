@@ -33,6 +33,14 @@ func TestClientAnswers(t *testing.T) {
 		{"it did not run", func(f *fake, id uint32) {
 			f.headers(id, true, append(plain, "grpc-status", "12", "lupine-executed", "no")...)
 		}, lupine.Unimplemented, lupine.No, ""},
+		{"status in header and trailers", func(f *fake, id uint32) {
+			f.headers(id, false, append(plain, "grpc-status", "8", "grpc-message", "header")...)
+			f.headers(id, true, "grpc-status", "9")
+		}, lupine.FailedPrecondition, lupine.Maybe, ""},
+		{"two statuses", func(f *fake, id uint32) {
+			f.headers(id, false, plain...)
+			f.headers(id, true, "grpc-status", "8", "grpc-status", "9")
+		}, lupine.Internal, lupine.Maybe, "more than one"},
 		{"no reply", func(f *fake, id uint32) { f.headers(id, true, append(plain, "grpc-status", "0")...) }, lupine.Unimplemented, lupine.Maybe, "without a reply"},
 		{"two replies", func(f *fake, id uint32) {
 			f.headers(id, false, plain...)

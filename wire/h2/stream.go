@@ -19,7 +19,8 @@ type clientStream struct {
 	unary   bool
 	limit   int
 	giveUp  time.Time
-	start   int64 // where its first byte stands among all that the link sends
+	dueBy   time.Time // the caller's deadline; zero without one
+	start   int64     // where its first byte stands among all that the link sends
 	timeout []byte
 
 	comp      grpcmsg.Compressor // of requests
@@ -85,6 +86,9 @@ func (st *clientStream) headers(ev *engine.Event) {
 		st.s.eng.Reset(&st.Stream, engine.Cancel)
 		st.finish(lupine.Errorf(lupine.ResourceExhausted, "the server sent a header block above the limit of Config.MaxHeaderBytes or MaxHeaderFields"))
 		return
+	}
+	if ev.Trailers {
+		st.outcome = grpcmsg.Outcome{} // a status in the header does not count
 	}
 	md, err := st.fields(h)
 	if err != nil {
@@ -196,13 +200,21 @@ func (st *clientStream) resetError(ev *engine.Event) *lupine.Error {
 	if !ev.Remote {
 		return lupine.Errorf(lupine.Internal, "the server broke the protocol: %w", ev.Err)
 	}
-	e := grpcmsg.ResetError(uint32(ev.Code))
-	// A peer that resets because the deadline has passed, as we know it has.
-	if ev.Code == engine.Cancel && st.ctx != nil && st.ctx.Err() != nil {
-		return contextError(st.ctx, "")
+	if ev.Code == engine.Cancel {
+		// The server may have noticed the end of the call before our timer did.
+		if st.ctx != nil && st.ctx.Err() != nil {
+			return contextError(st.ctx, "")
+		}
+		if !st.dueBy.IsZero() && time.Until(st.dueBy) < earlyReset {
+			return lupine.Errorf(lupine.DeadlineExceeded, "the server reset the stream at the deadline: %w", context.DeadlineExceeded)
+		}
 	}
-	return e
+	return grpcmsg.ResetError(uint32(ev.Code))
 }
+
+// earlyReset is how long before the deadline a server that cancels a call is
+// taken to do so because of it: some round the timeout down.
+const earlyReset = 10 * time.Millisecond
 
 // finish ends the call: err says how, nil is OK. The stream has left the engine
 // or leaves it now. The lock is held.
