@@ -25,11 +25,11 @@ func (w *wire) Dial(ctx context.Context, to lupine.Endpoint, opts lupine.Session
 		ctx, cancel = context.WithTimeout(ctx, w.config.HandshakeTimeout)
 		defer cancel()
 	}
-	raw, err := w.connect(ctx, to)
+	raw, proxied, err := w.connect(ctx, to)
 	if err != nil {
 		return nil, fmt.Errorf("h2: dialing %s: %w", to.Addr, err)
 	}
-	s, err := w.greet(ctx, raw, to, opts)
+	s, err := w.greet(ctx, raw, to, proxied, opts)
 	if err != nil {
 		raw.Close()
 		if ctx.Err() != nil {
@@ -60,8 +60,9 @@ func serverName(to lupine.Endpoint) string {
 	return host
 }
 
-// connect opens the connection below TLS.
-func (w *wire) connect(ctx context.Context, to lupine.Endpoint) (net.Conn, error) {
+// connect opens the connection below TLS. It says whether that leads through a
+// proxy.
+func (w *wire) connect(ctx context.Context, to lupine.Endpoint) (c net.Conn, proxied bool, err error) {
 	network := network(to)
 	dial := w.config.Dialer
 	if dial == nil {
@@ -70,21 +71,22 @@ func (w *wire) connect(ctx context.Context, to lupine.Endpoint) (net.Conn, error
 	if network == "tcp" {
 		through, err := w.proxyFor(to)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		if through != nil {
-			return connectThrough(ctx, dial, through, to.Addr)
+			c, err = connectThrough(ctx, dial, through, to.Addr)
+			return c, true, err
 		}
 	}
-	c, err := dial(ctx, network, to.Addr)
+	c, err = dial(ctx, network, to.Addr)
 	if err == nil && c == nil {
 		err = errors.New("Config.Dialer returned neither a connection nor an error")
 	}
-	return c, err
+	return c, false, err
 }
 
 // greet does the handshakes on raw.
-func (w *wire) greet(ctx context.Context, raw net.Conn, to lupine.Endpoint, opts lupine.SessionOptions) (*session, error) {
+func (w *wire) greet(ctx context.Context, raw net.Conn, to lupine.Endpoint, proxied bool, opts lupine.SessionOptions) (*session, error) {
 	// The context ends the handshake by making reads and writes fail.
 	stop := context.AfterFunc(ctx, func() { raw.SetDeadline(kickTime) })
 	defer stop()
@@ -106,6 +108,11 @@ func (w *wire) greet(ctx context.Context, raw net.Conn, to lupine.Endpoint, opts
 	ec.Drained = s.drained
 	s.init(sk, secure, engine.New(ec, clock()), s, &w.config)
 	s.peerInfo = describe(s.sock, secure)
+	if proxied {
+		// The proxy may be here; the server need not be. Tokens must not go there
+		// in plaintext.
+		s.peerInfo.RemoteAddr, s.peerInfo.SameHost = to.Addr, false
+	}
 	if err := s.preface(); err != nil {
 		return nil, err
 	}

@@ -72,7 +72,7 @@ type linkUser interface {
 }
 
 const (
-	minRead = 4 << 10
+	minRead = 1 << 10
 	maxRead = 128 << 10
 )
 

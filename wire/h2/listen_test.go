@@ -354,7 +354,13 @@ func TestProxy(t *testing.T) {
 	if r := <-asked; r.Host != s.addr {
 		t.Errorf("CONNECT to %q", r.Host)
 	}
-	_, err := say(ctx, dialEcho(t, s.addr, through(nil)), nil)
+	// A proxy on this machine does not make the server one of this machine.
+	_, err := say(ctx, dialEcho(t, s.addr, through(url.UserPassword("a", "b"))), nil, lupine.WithCredentials(lupine.BearerToken("secret")))
+	if lupine.CodeOf(err) != lupine.Unauthenticated {
+		t.Errorf("a token in plaintext through a proxy: %v", err)
+	}
+	<-asked
+	_, err = say(ctx, dialEcho(t, s.addr, through(nil)), nil)
 	if err == nil || !strings.Contains(err.Error(), "403") || strings.Contains(err.Error(), ":b@") {
 		t.Errorf("a proxy that refuses: %v", err)
 	}

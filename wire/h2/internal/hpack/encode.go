@@ -35,11 +35,11 @@ type Encoder struct {
 	names map[string]uint32
 	ents  uint32 // entries in the table
 	size  uint32
-	max   uint32 // in force
-	want  uint32 // what the peer allows; differs from max until the next block
-	low   uint32 // the lowest of want since the last block
-	gen   uint32 // counts changes of the table: kept blocks of older ones are stale
-	seen  [128]uint32
+	max   uint32       // in force
+	want  uint32       // what the peer allows; differs from max until the next block
+	low   uint32       // the lowest of want since the last block
+	gen   uint32       // counts changes of the table: kept blocks of older ones are stale
+	seen  *[128]uint32 // hashes of fields met once; made when first needed
 }
 
 type key struct{ name, value string }
@@ -47,7 +47,7 @@ type key struct{ name, value string }
 // NewEncoder returns an encoder with a table of DefaultTableSize bytes.
 func NewEncoder() *Encoder {
 	return &Encoder{
-		index: make(map[key]uint32, 16), names: make(map[string]uint32, 16),
+		index: make(map[key]uint32), names: make(map[string]uint32),
 		max: DefaultTableSize, want: DefaultTableSize, low: DefaultTableSize, gen: 1,
 	}
 }
@@ -154,6 +154,9 @@ func (e *Encoder) second(f Pair) bool {
 	}
 	for i := range len(f.Value) {
 		h = (h ^ uint32(f.Value[i])) * 16777619
+	}
+	if e.seen == nil {
+		e.seen = new([128]uint32)
 	}
 	slot := &e.seen[h%uint32(len(e.seen))]
 	if *slot == h {
