@@ -38,10 +38,13 @@ conformance: ## the Connect conformance suite in gRPC mode, our server and our c
 grpc-interop: ## gRPC's interoperability tests, with grpc-go's programs and our own
 	interop/grpcinterop/run.sh
 
+peers: ## gRPC in other languages and gRPC's tools; installs Debian and npm packages
+	interop/peers/run.sh
+
 h2spec: ## h2spec on our port and on nghttpd's; needs Debian's nghttp2-server
 	interop/h2spec/run.sh
 
 ci: ## what CI runs; installs Debian packages
 	.ci/run
 
-.PHONY: help demo test race generate lint bench bench-codec fuzz protobuf-conformance ci conformance grpc-interop h2spec
+.PHONY: help demo test race generate lint bench bench-codec fuzz protobuf-conformance ci conformance grpc-interop peers h2spec
