@@ -168,7 +168,13 @@ func (c *handlerCall) finish(failed *lupine.Error) {
 	c.out.finish(c)
 	defer c.end()
 	if c.r.Context().Err() != nil {
-		return // nobody listens
+		// Nobody listens. net/http may have taken note of the deadlines after it has
+		// closed the stream, and then keeps it until they pass.
+		if _, ok := c.call.Deadline(); ok {
+			c.rc.SetReadDeadline(time.Time{})
+			c.rc.SetWriteDeadline(time.Time{})
+		}
+		return
 	}
 	header, first := c.call.TakeHeader()
 	if first && failed != nil && len(header) == 0 {
