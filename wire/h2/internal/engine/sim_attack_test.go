@@ -98,6 +98,7 @@ func (n *node) attack(a *attack) {
 		return
 	}
 	c.w.did("attack: " + a.name)
+	c.attacked = true
 	if a.code != NoError {
 		trial := *a
 		trial.byServer = n.server

@@ -80,6 +80,9 @@ func (n *node) open(call *simCall) {
 	s.closed = empty
 	w.trace.Add(uint64(p.key), uint64(call.try), uint64(s.ID))
 	n.arm()
+	if k := e.peer.maxStreams; e.peer.seen && uint32(e.Streams()) > k {
+		w.fail(badWindow, "%v has %d streams open, and its peer allows %d", n, e.Streams(), k)
+	}
 	if !s.Closed {
 		s.push()
 	}

@@ -1,5 +1,7 @@
 package engine
 
+import "encoding/binary"
+
 // quiet reports whether nothing is under way on a connection that lives.
 func (c *simConn) quiet() bool {
 	if c.client.dead || c.server.dead || c.hung || c.cut || c.up.Len()+c.down.Len() > 0 {
@@ -136,6 +138,26 @@ func (c *simConn) finished() {
 		}
 		if e.bdp.under || e.drainPing {
 			w.fail(badLiveness, "%v at the end: a PING was not answered", n)
+		}
+	}
+}
+
+// checkFrame checks a frame that an engine sends to an honest peer.
+func (n *node) checkFrame(h frameHeader, p []byte) {
+	w := n.c.w
+	switch {
+	case h.typ == frameRST && !n.c.attacked:
+		switch code := Code(binary.BigEndian.Uint32(p)); code {
+		case NoError, Cancel, InternalError, RefusedStream: // a driver's own
+		default:
+			w.fail(badConn, "%v resets stream %d with %v", n, h.stream, code)
+		}
+	case h.typ == framePing && h.flags&flagAck == 0 && binary.BigEndian.Uint64(p) == pingKeepAlive: // others go with data
+		if at := n.eng.lastData; at != n.dataAt {
+			n.dataAt, n.pings = at, 0
+		}
+		if n.pings++; n.pings > maxForeignPings && n.peer.cfg.foreign {
+			w.fail(badConn, "%v sends PING %d to a foreign peer that has sent nothing", n, n.pings)
 		}
 	}
 }

@@ -34,6 +34,7 @@ func (n *node) style(b []byte) []byte {
 		if w.bug.frame != nil && w.bug.frame(n, &h, p) {
 			continue
 		}
+		n.checkFrame(h, p)
 		if w.trace.Log != nil {
 			n.logFrame(h, p)
 		}

@@ -298,6 +298,7 @@ type simConn struct {
 	hung, cut      bool
 	dirty          bool // something arrived since the books were last looked at
 	onTrial        *attack
+	attacked       bool
 	drained        bool
 }
 
@@ -326,6 +327,8 @@ type node struct {
 	live      int // server: handlers that have not returned
 	slots     []*simCall
 	blocks    kept
+	dataAt    int64 // when the engine last saw data, and the PINGs since then
+	pings     int
 	drainAt   *sim.Timer
 }
 
