@@ -41,6 +41,7 @@ func callBehaviours() []behaviour {
 		{"largeStream", duplex, largeStream},
 		{"requestIsFree", lupine.Capabilities{}, requestIsFree},
 		{"compressed", lupine.Capabilities{}, compressed},
+		{"unknownCompressor", lupine.Capabilities{}, unknownCompressor},
 		{"sendAfterClose", streams, sendAfterClose},
 	}
 }

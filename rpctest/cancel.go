@@ -20,7 +20,6 @@ func deadlineBehaviours() []behaviour {
 		{"passed", lupine.Capabilities{}, dlPassed},
 		{"stream", streams, dlStream},
 		{"safetyNet", lupine.Capabilities{}, dlSafetyNet},
-		{"safetyNetStart", lupine.Capabilities{}, dlSafetyNetStart},
 		{"none", lupine.Capabilities{}, dlNone},
 	}
 }
@@ -191,32 +190,28 @@ func dlStream(e *env) {
 	e.works(c)
 }
 
-// dlSafetyNet: a unary call without a deadline gives up by the Conn's safety net,
-// and the handler is told no deadline.
+// dlSafetyNet: unary calls without a deadline, started ones as well, give up by the
+// Conn's safety net, and the handler is told no deadline.
 func dlSafetyNet(e *env) {
 	b := newBlocker(e, true)
 	s := e.serve(lupine.ServerConfig{}, b)
 	c := testpb.NewEchoClient(s.dial(lupine.DialConfig{SafetyNet: 50 * time.Millisecond}))
-	var err error
-	e.within(time.Second, "a call with a safety net", func() { _, err = c.Say(e.forever(), block) })
-	e.failedAs(err, lupine.DeadlineExceeded, lupine.Maybe)
-	ctx := await(e, b.entered, "the handler")
-	if d, ok := ctx.Deadline(); ok {
-		e.Errorf("the safety net went over the wire: the handler's deadline is %v", d)
+	p := c.StartSay(e.forever(), block)
+	e.within(time.Second, "calls with a safety net", func() {
+		_, err := c.Say(e.forever(), block)
+		e.failedAs(err, lupine.DeadlineExceeded, lupine.Maybe)
+		_, err = p.Wait(e.ctx)
+		e.failedAs(err, lupine.DeadlineExceeded, lupine.Maybe)
+	})
+	for range 2 {
+		ctx := await(e, b.entered, "the handler")
+		if d, ok := ctx.Deadline(); ok {
+			e.Errorf("the safety net went over the wire: the handler's deadline is %v", d)
+		}
 	}
-	await(e, b.left, "the handler's context to end")
-	e.works(c)
-}
-
-func dlSafetyNetStart(e *env) {
-	b := newBlocker(e, true)
-	s := e.serve(lupine.ServerConfig{}, b)
-	c := testpb.NewEchoClient(s.dial(lupine.DialConfig{SafetyNet: 50 * time.Millisecond}))
-	e.works(c)
-	var err error
-	e.within(time.Second, "a started call with a safety net", func() { _, err = c.StartSay(e.forever(), block).Wait(e.ctx) })
-	e.failedAs(err, lupine.DeadlineExceeded, lupine.Maybe)
-	await(e, b.left, "the handler's context to end")
+	for range 2 {
+		await(e, b.left, "the handler's context to end")
+	}
 	e.works(c)
 }
 

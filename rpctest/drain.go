@@ -19,6 +19,9 @@ func drainBehaviours() []behaviour {
 		{"serveContext", lupine.Capabilities{}, drainServeContext},
 		{"serveContextForces", lupine.Capabilities{}, drainServeContextForces},
 		{"contextValues", lupine.Capabilities{}, drainContextValues},
+		{"underLoad", lupine.Capabilities{}, drainUnderLoad},
+		{"connUnderLoad", lupine.Capabilities{}, drainConnUnderLoad},
+		{"closedUnderLoad", lupine.Capabilities{}, drainClosedUnderLoad},
 	}
 }
 
@@ -242,4 +245,57 @@ func drainContextValues(e *env) {
 			e.failedAs(err, lupine.Unimplemented, lupine.No)
 		}
 	}
+}
+
+// drainUnderLoad: a server that drains while many callers are at it ends each call
+// well or is known not to have run it: none is lost, none is in doubt.
+func drainUnderLoad(e *env) {
+	l := newLedger()
+	s := e.serve(lupine.ServerConfig{}, l)
+	c := testpb.NewEchoClient(s.dial(lupine.DialConfig{}))
+	wait := l.callers(e, c, 50, nil, func(error) bool { return false })
+	e.wait(l.good, "many calls to succeed")
+	e.ok(s.server.Drain(e.ctx), "Drain under load")
+	s.returned()
+	wait()
+	yes, no, maybe := l.balance(e)
+	if maybe > 0 {
+		e.Errorf("%d calls were told Maybe although the server drained", maybe)
+	}
+	e.Logf("%d calls ran, %d were refused", yes, no)
+}
+
+// drainConnUnderLoad is the same for a Conn that drains.
+func drainConnUnderLoad(e *env) {
+	l := newLedger()
+	s := e.serve(lupine.ServerConfig{}, l)
+	conn := s.dial(lupine.DialConfig{})
+	wait := l.callers(e, testpb.NewEchoClient(conn), 50, nil, func(error) bool { return false })
+	e.wait(l.good, "many calls to succeed")
+	e.ok(conn.Drain(e.ctx), "Drain under load")
+	wait()
+	e.ok(s.server.Drain(e.ctx), "Drain")
+	yes, no, maybe := l.balance(e)
+	if maybe > 0 {
+		e.Errorf("%d calls were told Maybe although the Conn drained", maybe)
+	}
+	e.Logf("%d calls ran, %d were refused", yes, no)
+}
+
+// drainClosedUnderLoad: a server that is closed instead leaves calls in doubt, and
+// says so: what it claims to have run or not is true.
+func drainClosedUnderLoad(e *env) {
+	l := newLedger()
+	s := e.serve(lupine.ServerConfig{}, l)
+	c := testpb.NewEchoClient(s.dial(lupine.DialConfig{}))
+	wait := l.callers(e, c, 50, nil, func(error) bool { return false })
+	e.wait(l.good, "many calls to succeed")
+	s.server.Close()
+	s.returned()
+	wait()
+	ctx, cancel := context.WithTimeout(e.ctx, soon)
+	defer cancel()
+	s.server.Drain(ctx) // handlers that still run
+	yes, no, maybe := l.balance(e)
+	e.Logf("%d calls ran, %d were refused, %d are in doubt", yes, no, maybe)
 }

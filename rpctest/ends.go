@@ -64,10 +64,10 @@ type act struct {
 	client testpb.EchoClient
 	ctx    context.Context // the call's
 	end    func(error)     // ends it
-	close  func()       // nil where nobody but the context can end the call
-	finish func() error // sees the call to its end; nil is OK
-	again  func() error // asks once more how it ended
-	err    error        // what finish returned
+	close  func()          // nil where nobody but the context can end the call
+	finish func() error    // sees the call to its end; nil is OK
+	again  func() error    // asks once more how it ended
+	err    error           // what finish returned
 }
 
 // endAll lets f strike at each point.

@@ -39,6 +39,9 @@ func newEnv(t *testing.T, w Wire, info lupine.WireInfo) *env {
 	return &env{T: t, wire: w, info: info, ctx: ctx, log: new(logBook)}
 }
 
+// light reports whether the heaviest behaviours are to be made smaller.
+func (e *env) light() bool { return raceEnabled || testing.Short() || e.wire.Light }
+
 // forever returns a context without a deadline, which ends all the same when the
 // behaviour hangs.
 func (e *env) forever() context.Context {

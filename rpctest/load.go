@@ -30,6 +30,8 @@ func loadBehaviours() []behaviour {
 		{"manyConns", lupine.Capabilities{}, loadManyConns},
 		{"slowReader", streams, loadSlowReader},
 		{"slowHandler", streams, loadSlowHandler},
+		{"slowWriter", duplex, loadSlowWriter},
+		{"tenThousand", lupine.Capabilities{}, loadTenThousand},
 	}
 }
 

@@ -14,7 +14,7 @@
 // A behaviour is a subtest named after what it shows, such as "Cancel/midStream".
 // Those that need what the wire's capability table does not have are left out;
 // the others run against a real listener and a real session, each with a server of
-// its own. Each ends with a look for goroutines that were left behind.
+// its own. Each ends with a look for goroutines and descriptors that were left behind.
 package rpctest
 
 import (
@@ -31,8 +31,14 @@ type Wire struct {
 	Name string
 	// New returns a listener at a fresh address that nobody uses, and a function
 	// that returns the target that leads there, called once the listener is bound.
-	// It may register cleanups with t.
+	// It may register cleanups with t, and is safe for concurrent use.
 	New func(t testing.TB) (lupine.Listener, func() lupine.Target)
+	// Again returns a listener, not bound yet, at the address of l, which has been
+	// closed. Nil leaves out the group Restart.
+	Again func(t testing.TB, l lupine.Listener) lupine.Listener
+	// Light runs the heaviest behaviours smaller, as -short does: for a second Wire
+	// of a package whose first runs them whole.
+	Light bool
 	// Skip names behaviours that this way of serving cannot show, such as
 	// "Drain/tellsHandlers", each with the reason, which is printed. A name
 	// without a slash leaves out a whole group.
@@ -56,6 +62,7 @@ type group struct {
 func groups() []group {
 	return []group{
 		{"Calls", callBehaviours()},
+		{"Sizes", sizeBehaviours()},
 		{"Metadata", metadataBehaviours()},
 		{"Errors", errorBehaviours()},
 		{"Limits", limitBehaviours()},
@@ -66,12 +73,14 @@ func groups() []group {
 		{"Credentials", credentialBehaviours()},
 		{"Conn", connBehaviours()},
 		{"Drain", drainBehaviours()},
+		{"Restart", restartBehaviours()},
 		{"Ends", endBehaviours()},
 		{"Interceptors", interceptorBehaviours()},
 		{"Hooks", hookBehaviours()},
 		{"Async", asyncBehaviours()},
 		{"Blocked", blockedBehaviours()},
 		{"Load", loadBehaviours()},
+		{"Leaks", leakBehaviours()},
 		{"Proxy", proxyBehaviours()},
 		{"PeerCalls", append(peerCallBehaviours(), noPeerCallBehaviours()...)},
 	}
@@ -122,11 +131,12 @@ func runOne(t *testing.T, w Wire, name string, b behaviour) {
 	if no := info.Capabilities.Lacks(b.needs); no != "" {
 		t.Skipf("wire %s has no %s", info.Name, no)
 	}
-	before := goleak.IgnoreCurrent()
+	before, open := goleak.IgnoreCurrent(), descriptors()
 	// Cleanups run last in, first out: this one after the server's and the conn's.
 	t.Cleanup(func() {
 		if !t.Failed() {
 			goleak.VerifyNone(t, before)
+			sameDescriptors(t, open)
 		}
 	})
 	b.run(newEnv(t, w, info))

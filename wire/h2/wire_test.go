@@ -13,19 +13,22 @@ import (
 // TestWire runs the suite of behaviours over each carrier.
 func TestWire(t *testing.T) {
 	server, client := h2.TestTLS(t)
+	again := func(c h2.Config) func(testing.TB, lupine.Listener) lupine.Listener {
+		return func(_ testing.TB, l lupine.Listener) lupine.Listener { return h2.Listen(l.Addr(), c) }
+	}
 	wires := []rpctest.Wire{
 		{Name: "tcp", New: func(testing.TB) (lupine.Listener, func() lupine.Target) {
 			l := h2.Listen("127.0.0.1:0", h2.Config{})
 			return l, func() lupine.Target { return h2.To(l.Addr()) }
-		}},
-		{Name: "tls", New: func(testing.TB) (lupine.Listener, func() lupine.Target) {
+		}, Again: again(h2.Config{})},
+		{Name: "tls", Light: true, New: func(testing.TB) (lupine.Listener, func() lupine.Target) {
 			l := h2.Listen("127.0.0.1:0", h2.Config{TLS: server})
 			return l, func() lupine.Target { return h2.To(l.Addr(), h2.Config{TLS: client}) }
-		}},
-		{Name: "unix", New: func(t testing.TB) (lupine.Listener, func() lupine.Target) {
+		}, Again: again(h2.Config{TLS: server})},
+		{Name: "unix", Light: true, New: func(t testing.TB) (lupine.Listener, func() lupine.Target) {
 			l := h2.Listen("unix://"+socketPath(t), h2.Config{})
 			return l, func() lupine.Target { return h2.To(l.Addr()) }
-		}},
+		}, Again: again(h2.Config{})},
 	}
 	for _, w := range wires {
 		rpctest.Run(t, w)
