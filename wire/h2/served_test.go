@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"path/filepath"
@@ -515,6 +514,6 @@ func TestAllocs(t *testing.T) {
 	// Two messages with their bytes, and the server's call object; the handler
 	// returns the request as its reply.
 	if n := testing.AllocsPerRun(5000, call); n > 5 {
-		t.Errorf("%v allocations a call, want 5: %s", n, fmt.Sprint("see docs/ARCHITECTURE.md"))
+		t.Errorf("%v allocations a call, want 5: see docs/ARCHITECTURE.md", n)
 	}
 }

@@ -205,7 +205,7 @@ func cancelAfterBegin(ctx context.Context, c *client) error {
 	moment, stop := context.WithTimeout(ctx, 20*time.Millisecond)
 	defer stop()
 	if _, err := s.Header(moment); !errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("Header before any request: %v", err)
+		return fmt.Errorf("asking for the header before any request: %w", err)
 	}
 	cancel()
 	_, err := s.CloseAndRecv(context.Background())

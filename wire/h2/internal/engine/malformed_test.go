@@ -65,12 +65,11 @@ func (r *raw) data(id uint32, end bool, n int) *raw {
 
 // fed is what a Conn makes of some input.
 type fed struct {
-	err     *Error          // of the connection
-	resets  map[uint32]Code // RST_STREAM sent
-	goAway  bool
-	acks    int
-	headers int
-	events  []Event
+	err    *Error          // of the connection
+	resets map[uint32]Code // RST_STREAM sent
+	goAway bool
+	acks   int
+	events []Event
 }
 
 // feedAll gives in to c in pieces of step bytes and collects what comes of it.
