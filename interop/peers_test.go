@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/lupine-rpc/lupine"
 )
 
 // needPeer is need for the peers that only interop/peers/run.sh installs: CI that
@@ -81,8 +83,9 @@ func TestPeers(t *testing.T) {
 			server.slow, server.server = true, o.name
 			t.Run("client", func(t *testing.T) {
 				t.Parallel()
-				client.caller = peer.dial(t, newTap(t, big).addr)
-				runSuite(t, client)
+				p := client
+				p.caller = peer.dial(t, newTap(t, big).addr)
+				runSuite(t, p)
 				t.Run("gzip", func(t *testing.T) {
 					t.Parallel()
 					x := newTap(t, big)
@@ -91,11 +94,19 @@ func TestPeers(t *testing.T) {
 					testCompressed(t, p, x, "gzip")
 				})
 			})
+			t.Run("mounted", func(t *testing.T) { // in net/http
+				t.Parallel()
+				_, addr := startMounted(t, lupine.ServerConfig{MaxReceive: maxRaised}, nil)
+				p := client
+				p.caller = peer.dial(t, addr)
+				runSuite(t, p)
+			})
 			t.Run("server", func(t *testing.T) {
 				t.Parallel()
 				addr := peer.serve(t)
-				server.caller = plain(t, newTap(t, addr).addr)
-				runSuite(t, server)
+				p := server
+				p.caller = plain(t, newTap(t, addr).addr)
+				runSuite(t, p)
 				t.Run("gzip", func(t *testing.T) {
 					t.Parallel()
 					x := newTap(t, addr)

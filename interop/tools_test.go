@@ -130,7 +130,7 @@ func TestGrpcurl(t *testing.T) {
 		{"details", p("-d", `{"fail":{"code":8,"message":"no","details":[{"@type":"type.googleapis.com/lupine.interop.v1.Watched","id":"who"}]}}`, s.plain, peerName+"/Say"), 64 + 8,
 			[]string{"Code: ResourceExhausted", "lupine.interop.v1.Watched", "who"}},
 		{"status in a stream", p("-d", `{"count":5,"fail":{"code":14,"message":"gone","after":2}}`, s.plain, peerName+"/List"), 64 + 14, []string{`"index": 1`, "Code: Unavailable", "Message: gone"}},
-		{"deadline", p("-max-time", "0.3", "-d", `{"hold":true}`, s.plain, peerName+"/Say"), 64 + 4, []string{"DeadlineExceeded"}},
+		{"deadline", p("-max-time", "1", "-d", `{"hold":true}`, s.plain, peerName+"/Say"), 64 + 4, []string{"DeadlineExceeded"}},
 		{"unimplemented", p(s.plain, peerName+"/Absent"), 64 + 12, []string{"Code: Unimplemented"}},
 		{"large", p("-max-msg-sz", "5000000", "-d", `{"replyBytes":1048576}`, s.plain, peerName+"/Say"), 0, []string{base64.StdEncoding.EncodeToString(bytes.Repeat([]byte("r"), 1<<20))}},
 		{"health", p(s.plain, "grpc.health.v1.Health/Check"), 0, []string{`"status": "SERVING"`}},
@@ -142,7 +142,7 @@ func TestGrpcurl(t *testing.T) {
 		{"call by descriptors", p("-use-reflection=false", "-protoset", descriptors, "-d", `{"text":"x"}`, s.plain, peerName+"/Say"), 0, []string{`"text": "x"`}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			out, code := run(t, grpcurl, c.args...)
+			out, code := run(t, grpcurl, append([]string{"-connect-timeout", "60"}, c.args...)...)
 			if code != c.code {
 				t.Errorf("exit code %d, want %d", code, c.code)
 			}
@@ -178,7 +178,9 @@ func TestHealthProbe(t *testing.T) {
 		{"unix socket", []string{"-addr", "unix:" + s.unix}, 0, "status: SERVING"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if out, code := run(t, probe, c.args...); code != c.code || !strings.Contains(out, c.want) {
+			// It waits 1 s unless told otherwise, too little for a busy machine.
+			args := append([]string{"-connect-timeout", patience.String(), "-rpc-timeout", patience.String()}, c.args...)
+			if out, code := run(t, probe, args...); code != c.code || !strings.Contains(out, c.want) {
 				t.Errorf("exit code %d, %s; want %d, %q", code, out, c.code, c.want)
 			}
 		})

@@ -25,10 +25,13 @@ var rows = []struct {
 	{"python to lupine", []string{"TestPython/client/", "TestCompression/python_to_lupine_"}},
 	{"lupine to python", []string{"TestPython/server/", "TestCompression/lupine_to_python_"}},
 	{"grpc-js to lupine", []string{"TestPeers/grpc-js/client/"}},
+	{"grpc-js to lupine in net/http", []string{"TestPeers/grpc-js/mounted/"}},
 	{"lupine to grpc-js", []string{"TestPeers/grpc-js/server/"}},
 	{"connect-node to lupine", []string{"TestPeers/connect/client/"}},
+	{"connect-node to lupine in net/http", []string{"TestPeers/connect/mounted/"}},
 	{"lupine to connect-node", []string{"TestPeers/connect/server/"}},
 	{"libgrpc++ to lupine", []string{"TestPeers/cpp/client/"}},
+	{"libgrpc++ to lupine in net/http", []string{"TestPeers/cpp/mounted/"}},
 	{"lupine to libgrpc++", []string{"TestPeers/cpp/server/"}},
 	{"grpcurl to lupine", []string{"TestGrpcurl/"}},
 	{"grpc-health-probe to lupine", []string{"TestHealthProbe/"}},
@@ -141,7 +144,7 @@ func report(r *results) bool {
 				failed = append(failed, test)
 			}
 		}
-		fmt.Printf("%-28s %d/%d%s\n", row.name, passed, total, without)
+		fmt.Printf("%-35s %d/%d%s\n", row.name, passed, total, without)
 		if passed != total || total == 0 {
 			well = false
 		}
