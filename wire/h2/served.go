@@ -265,6 +265,10 @@ func (sv *served) tick(now int64) {
 		c := es.Owner.(*serverCall)
 		switch {
 		case sv.dead != nil || c.web != nil:
+		case c.refusal != 0:
+			if now-es.Opened > int64(refusalWait) {
+				c.refuseNow()
+			}
 		case !c.started && !c.deadline.IsZero() && wall.After(c.deadline):
 			c.refuse(lupine.Errorf(lupine.DeadlineExceeded, "the deadline passed before the request was complete"))
 		case sv.stall <= 0:

@@ -36,6 +36,8 @@ type serverCall struct {
 	over    bool // the client or the link has gone
 	headed  bool // the header was sent
 
+	refusal uint16 // HTTP status to answer with when the request has ended; see refuseAtEnd
+
 	recvWait, sendWait waiter
 
 	waiting      int // bytes of the reply that wait for window; see served.tick
@@ -149,6 +151,9 @@ func (c *serverCall) data(ev *engine.Event) {
 		return
 	}
 	if c.over || c.route == nil {
+		if ev.End {
+			c.refuseNow()
+		}
 		return
 	}
 	e := c.sv.eng
@@ -183,6 +188,7 @@ func (c *serverCall) requestEnd() {
 		return
 	}
 	if c.route == nil {
+		c.refuseNow()
 		return
 	}
 	c.direct = c.route.Direct() && c.in.whole == 1 && c.in.tail == 0

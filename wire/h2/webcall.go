@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/lupine-rpc/lupine/internal/grpcmsg"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
@@ -35,17 +36,17 @@ type webCall struct {
 func (c *serverCall) notGRPC(h *engine.Head, end, typed bool) {
 	switch {
 	case h.TooLarge:
-		c.refuseWeb(http.StatusRequestHeaderFieldsTooLarge)
+		c.refuseWeb(http.StatusRequestHeaderFieldsTooLarge, "")
 	case typed:
-		c.refuseWeb(http.StatusMethodNotAllowed)
+		c.refuseAtEnd(http.StatusMethodNotAllowed, h, end)
 	case c.sv.l.config.Handler == nil:
-		c.refuseWeb(http.StatusUnsupportedMediaType)
+		c.refuseAtEnd(http.StatusUnsupportedMediaType, h, end)
 	case h.Method == http.MethodConnect:
-		c.refuseWeb(http.StatusNotImplemented)
+		c.refuseWeb(http.StatusNotImplemented, "")
 	default:
 		w := &webCall{c: c, end: end}
 		if w.req = w.request(h, end); w.req == nil {
-			c.refuseWeb(http.StatusBadRequest)
+			c.refuseWeb(http.StatusBadRequest, "")
 			return
 		}
 		c.web, c.started = w, true
@@ -53,14 +54,46 @@ func (c *serverCall) notGRPC(h *engine.Head, end, typed bool) {
 	}
 }
 
-// refuseWeb answers with a bare status.
-func (c *serverCall) refuseWeb(status int) {
+// refusalWait is how long a request that is refused may take to end before it is
+// answered all the same.
+const refusalWait = time.Second
+
+// refuseAtEnd refuses a request once all of it has come, so that one which breaks
+// the rules further on is still told so. What it carries is let go; what goes
+// beyond the stream's window waits for refusalWait.
+func (c *serverCall) refuseAtEnd(status int, h *engine.Head, end bool) {
+	switch {
+	case h.Method == http.MethodHead || h.Method == http.MethodConnect:
+		c.refuseWeb(status, "")
+	case end:
+		c.refuseWeb(status, grpcOnly)
+	default:
+		c.refusal = uint16(status)
+	}
+}
+
+// grpcOnly is what a browser shows.
+const grpcOnly = "This port speaks gRPC over HTTP/2 only.\n"
+
+// refuseNow answers a request that refuseAtEnd put off.
+func (c *serverCall) refuseNow() {
+	if c.refusal != 0 && !c.over {
+		c.refuseWeb(int(c.refusal), grpcOnly)
+	}
+}
+
+// refuseWeb answers with a status and a body.
+func (c *serverCall) refuseWeb(status int, body string) {
 	e := c.sv.eng
-	c.started, c.over = true, true
+	c.started, c.over, c.refusal = true, true, 0
+	c.direct = true // the body is not kept for a client that does not take it
 	e.BeginHeaders()
 	e.Out = e.Enc.Append(e.Out, hpack.Pair{Name: ":status", Value: strconv.Itoa(status)})
 	e.Out = e.Enc.Append(e.Out, hpack.Pair{Name: grpcmsg.HeaderContentType, Value: "text/plain"})
-	e.EndHeaders(&c.stream, true)
+	e.EndHeaders(&c.stream, body == "")
+	if body != "" {
+		e.Send(&c.stream, []byte(body), true, outLimit)
+	}
 	c.sv.release(c)
 }
 
