@@ -236,7 +236,7 @@ func closingAll[Res any](ctx context.Context, c *caller, recv func(context.Conte
 }
 
 // Pending is a unary call under way; see the generated Start methods. Its
-// methods may be called by any goroutine, one at a time.
+// methods may be called by any goroutine, one at a time; Close at any time.
 type Pending[Res any] struct {
 	caller
 	open  *opening // the call could not be opened at once
@@ -279,7 +279,8 @@ func (p *Pending[Res]) Header(ctx context.Context) (Metadata, error) {
 // more than once. A Pending that was waited for needs no Close.
 func (p *Pending[Res]) Close() error {
 	if p.open != nil {
-		p.open.cancel()
+		p.open.cancel() // whether it has been opened or not
+		return nil
 	}
 	return p.caller.Close()
 }

@@ -51,9 +51,11 @@ func Schemes() []Scheme {
 
 // Infos returns every wire that there is: the rows of the capability table.
 func Infos() []lupine.WireInfo {
+	mounted := h2.HandlerConfig{}.NewHandler().Info()
+	mounted.Name += " (net/http)" // the same wire, with less of HTTP/2 in its hands
 	return []lupine.WireInfo{
 		h2.Listen("", h2.Config{}).Info(),
-		h2.HandlerConfig{}.NewHandler().Info(),
+		mounted,
 		inproc.New().Info(),
 	}
 }
