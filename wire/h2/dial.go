@@ -171,7 +171,7 @@ func (s *session) preface() error {
 	defer s.sock.handshaken()
 	out := s.eng.TakeOut(nil)
 	s.taken += int64(len(out))
-	s.written = s.taken
+	s.left = s.taken
 	var err error
 	if s.tls != nil {
 		_, err = s.tls.Write(out)

@@ -41,7 +41,7 @@ type link struct {
 	soon     bool // the background writer was asked to flush
 	spare    []byte
 	taken    int64 // bytes that have left Out
-	written  int64 // and been handed to the kernel, or to TLS
+	left     int64 // bytes that may have left the process: no more than these
 	progress int64 // when the kernel last took something, while it is behind
 	behind   bool  // the background writer is at work
 	bgWriter chan struct{}
@@ -178,11 +178,12 @@ func (l *link) flush(yield bool) {
 		b := l.eng.TakeOut(l.spare)
 		l.spare = nil
 		l.taken += int64(len(b))
+		l.left = l.taken
 		l.mu.Unlock()
-		err := l.write(b)
+		n, err := l.write(b)
 		full := err == nil && l.sock.full()
 		l.mu.Lock()
-		l.written += int64(len(b))
+		l.left -= int64(len(b) - n)
 		if cap(b) <= 4*outLimit {
 			l.spare = b[:0]
 		}
@@ -204,18 +205,22 @@ func (l *link) flush(yield bool) {
 	l.peer.flushed()
 }
 
-// write hands b to the kernel, or to what keeps it until the kernel takes it.
-func (l *link) write(b []byte) error {
+// write hands b to the kernel, or to what keeps it until the kernel takes it. n is
+// len(b) unless it is known that what is behind it has not left.
+func (l *link) write(b []byte) (n int, err error) {
 	if l.tls == nil {
-		_, err := l.sock.Write(b)
-		return err
+		return l.sock.Write(b)
 	}
 	l.sock.cork() // one system call for all records
-	_, err := l.tls.Write(b)
-	if e := l.sock.uncork(); err == nil {
+	_, err = l.tls.Write(b)
+	n, e := l.sock.uncork()
+	if err == nil {
 		err = e
 	}
-	return err
+	if err != nil && n == 0 {
+		return 0, err
+	}
+	return len(b), err
 }
 
 // flushSoon has Out written by the background writer, a little later, so that

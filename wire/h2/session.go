@@ -128,6 +128,7 @@ func (s *session) goAway(ev *engine.Event) {
 func (s *session) goDown(err error) {
 	if !s.downed {
 		s.downed, s.why = true, err
+		s.refresh()
 		if s.opts.Down != nil {
 			// Under our lock, and before any call fails because of it: who repeats
 			// such a call must not be sent here again. A Conn only makes a note.
@@ -151,7 +152,7 @@ func (s *session) broken(err error) {
 	s.eng.EachAbove(0, func(es *engine.Stream) {
 		st := es.Owner.(*clientStream)
 		e := lupine.Errorf(lupine.Unavailable, "connection to %s: %w", s.peerInfo.RemoteAddr, err)
-		if st.start >= s.taken {
+		if st.start >= s.left {
 			unsent = true
 			e.Executed = lupine.No // its first byte never left us
 		}

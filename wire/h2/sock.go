@@ -89,24 +89,24 @@ func (s *sock) cork() {
 	s.mu.Unlock()
 }
 
-// uncork offers what was kept to the kernel, once.
-func (s *sock) uncork() error {
+// uncork offers what was kept to the kernel, once, and returns how much it took.
+func (s *sock) uncork() (n int, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.corked = false
 	if s.draining || len(s.kept) == 0 {
-		return nil
+		return 0, nil
 	}
-	n, err := s.attempt(s.kept)
+	n, err = s.attempt(s.kept)
 	if err != nil {
-		return err
+		return n, err
 	}
 	if n == len(s.kept) {
 		s.kept = s.kept[:0]
 	} else {
 		s.kept = s.kept[:copy(s.kept, s.kept[n:])]
 	}
-	return nil
+	return n, nil
 }
 
 // full reports whether something is kept.
