@@ -159,6 +159,7 @@ func frontEndFailed(ctx context.Context, src *sources, names []string, err error
 func (l *Linked) resolve(set *descriptorpb.FileDescriptorSet) Errors {
 	for _, fd := range set.File {
 		withoutExtensions(fd.GetSourceCodeInfo())
+		settleFloats(fd)
 	}
 	raw, err := proto.MarshalOptions{Deterministic: true}.Marshal(set)
 	if err != nil {
