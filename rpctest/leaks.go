@@ -172,7 +172,7 @@ func leakConns(e *env) {
 	}
 	one(0)
 	open, running := descriptors(), runtime.NumGoroutine()
-	e.grows("Conns", 30, 60, 512<<10, one)
+	e.grows("Conns", 30, 60, 64<<10, one)
 	sameDescriptors(e, open+2) // a connection being closed
 	for end := time.Now().Add(soon); runtime.NumGoroutine() > running+20; time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {

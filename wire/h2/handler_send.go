@@ -46,11 +46,8 @@ func (c *handlerCall) SendHeader(context.Context) error {
 func (c *handlerCall) writeHeader(md lupine.Metadata) (err error) {
 	if name := c.call.Compressor; name != "" {
 		z, ok := c.h.encodings.ByName(name)
-		if !ok {
-			err = lupine.Errorf(lupine.Internal, "ServerCall.Compressor is %q; there are %s", name, c.h.encodings.Names())
-		}
-		// A caller takes what it sends itself.
-		if z != nil && (z == c.in.compressor || grpcmsg.Accepts(c.r.Header.Get(grpcmsg.HeaderAcceptEncoding), name)) {
+		// A caller takes what it sends itself. What nobody knows, no caller takes.
+		if ok && (z == c.in.compressor || grpcmsg.Accepts(c.r.Header.Get(grpcmsg.HeaderAcceptEncoding), name)) {
 			c.out.compressor = z
 		}
 	}

@@ -22,7 +22,7 @@ func TestHandlerSuite(t *testing.T) {
 		if encrypted {
 			name = "net-http-tls"
 		}
-		rpctest.Run(t, rpctest.Wire{Name: name, Light: encrypted, New: func(t testing.TB) (lupine.Listener, func() lupine.Target) {
+		rpctest.Run(t, rpctest.Wire{Name: name, Light: true, New: func(t testing.TB) (lupine.Listener, func() lupine.Target) {
 			h := h2.HandlerConfig{}.NewHandler()
 			// The suite asks for listeners that it does not use: serve when called.
 			return h, sync.OnceValue(func() lupine.Target { return serveHTTP(t, h, encrypted) })

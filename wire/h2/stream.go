@@ -227,6 +227,7 @@ func (st *clientStream) finish(err *lupine.Error) {
 		// The server has answered before it had the whole request.
 		st.s.eng.Reset(&st.Stream, engine.Cancel)
 	}
+	st.end() // also of a call that nobody receives from any more
 	st.recvWait.wake()
 	st.sent()
 	st.s.streamEnded()
@@ -259,6 +260,9 @@ func (s *session) Open(ctx context.Context, call *lupine.Call) (lupine.Stream, e
 		stop := context.AfterFunc(ctx, st.contextEnded)
 		s.mu.Lock()
 		st.stop = stop
+		if st.done {
+			st.end()
+		}
 		s.mu.Unlock()
 	}
 	return st, nil
@@ -389,7 +393,6 @@ func (st *clientStream) fetch(ctx context.Context) error {
 	st.quick = true
 	for st.in.whole == 0 {
 		if st.done {
-			st.end()
 			s.mu.Unlock()
 			st.call.ReplyHeader, st.call.ReplyTrailer = st.header, st.trailer
 			if st.err != nil {
@@ -482,5 +485,4 @@ func (st *clientStream) Cancel(err *lupine.Error) {
 	st.s.mu.Lock()
 	defer st.s.mu.Unlock()
 	st.abandon(err)
-	st.end()
 }
