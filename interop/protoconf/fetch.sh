@@ -25,18 +25,30 @@ npm_package() {
   rm -r "$tmp"
 }
 
+# debian_mirror prints where this machine has its own release from.
+debian_mirror() {
+  # shellcheck disable=SC1091 # for VERSION_CODENAME
+  (. /etc/os-release && apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+    awk -v release="$VERSION_CODENAME" '$1 == release { print $2; exit }')
+}
+
 # debian_packages SUITES FOLDER PACKAGE...: unpacks, not installs, packages of the
 # last of these suites of Debian with all that they depend on, from the mirror
-# that this machine uses. Sets $unpacked to the folder.
+# that this machine uses. Sets $unpacked to the folder. Fails if it cannot.
 debian_packages() {
   local suites=$1 mirror tmp s
   unpacked=$cache/$2
   [ ! -d "$unpacked" ] || return 0
   shift 2
-  # shellcheck disable=SC1091 # its VERSION_CODENAME is this machine's suite
-  mirror=$(. /etc/os-release && apt-get indextargets --format '$(RELEASE) $(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
-    awk -v release="$VERSION_CODENAME" '$1 == release { print $2; exit }')
-  [ -n "$mirror" ] || skip "no Debian mirror among apt's sources"
+  mirror=$(debian_mirror)
+  if [ -z "$mirror" ]; then # apt knows it only after it has been there once
+    apt-get -qq update
+    mirror=$(debian_mirror)
+  fi
+  if [ -z "$mirror" ]; then
+    echo "no mirror of Debian among apt's sources"
+    return 1
+  fi
   tmp=$(mktemp -d "$cache/tmp.XXXXXX")
   mkdir -p "$tmp"/{sources,lists/partial,state,archives/partial,root}
   for s in $suites; do
@@ -45,10 +57,11 @@ debian_packages() {
   local options=(-qq -o Dir::Etc::SourceList="$tmp/sources.list" -o Dir::Etc::SourceParts="$tmp/sources"
     -o Dir::State="$tmp/state" -o Dir::State::Lists="$tmp/lists" -o Dir::State::status=/dev/null
     -o Dir::Cache="$tmp" -o APT::Sandbox::User=root -o Acquire::IndexTargets::deb::DEP-11::DefaultEnabled=false)
-  apt-get "${options[@]}" update
-  apt-get "${options[@]}" --yes --no-install-recommends --download-only --target-release "${suites##* }" install "$@" >/dev/null
+  apt-get "${options[@]}" update &&
+    apt-get "${options[@]}" --yes --no-install-recommends --download-only --target-release "${suites##* }" install "$@" >/dev/null ||
+    return 1
   for s in "$tmp"/archives/*.deb; do
-    dpkg-deb -x "$s" "$tmp/root"
+    dpkg-deb -x "$s" "$tmp/root" || return 1
   done
   mv "$tmp/root" "$unpacked"
   rm -r "$tmp"
@@ -56,5 +69,7 @@ debian_packages() {
 
 # loader FOLDER: prints the command that runs a program with FOLDER's libraries.
 loader() {
-  echo "$1/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 --library-path $1/usr/lib/x86_64-linux-gnu"
+  local libs=lib/x86_64-linux-gnu at=$1/usr
+  [ -e "$at/$libs/ld-linux-x86-64.so.2" ] || at=$1 # as Debian had it up to 12
+  echo "$at/$libs/ld-linux-x86-64.so.2 --library-path $1/usr/$libs:$1/$libs"
 }
