@@ -1,6 +1,8 @@
 package grpcmsg
 
 import (
+	"context"
+	"errors"
 	"io"
 	"strings"
 	"sync"
@@ -31,6 +33,7 @@ type Plain struct {
 	limit   int // -1: none
 	budget  *Budget
 	charged int64
+	turn    bool // it has one of the budget's
 }
 
 var plainPool = sync.Pool{New: func() any { return new(Plain) }}
@@ -39,9 +42,9 @@ var plainPool = sync.Pool{New: func() any { return new(Plain) }}
 // lupine.DefaultMaxReceive and a negative number no limit. A message that is larger
 // fails with ResourceExhausted after at most limit+1 bytes were made, one for
 // which budget (nil: the process's) has no room likewise, and one that is not
-// what c understands with Internal. The caller must Release the result once it
-// has been decoded.
-func Decompress(c Compressor, src []byte, limit int, budget *Budget) (*Plain, error) {
+// what c understands with Internal. A large message waits for its turn; if ctx
+// ends first the error is ctx's own. The caller must Release the result once it has been decoded.
+func Decompress(ctx context.Context, c Compressor, src []byte, limit int, budget *Budget) (*Plain, error) {
 	if limit == 0 {
 		limit = lupine.DefaultMaxReceive
 	}
@@ -50,21 +53,46 @@ func Decompress(c Compressor, src []byte, limit int, budget *Budget) (*Plain, er
 	}
 	p := plainPool.Get().(*Plain)
 	p.limit, p.budget = max(limit, -1), budget
-	if !budget.take(int64(cap(p.buf))) {
-		p.buf = nil
-		err := p.noBudget(0)
-		p.Release()
+	err := p.from(c, src)
+	if errors.Is(err, errLarge) {
+		// Who waits for a turn holds nothing meanwhile, and begins anew.
+		p.empty()
+		if err = budget.turn(ctx); err == nil {
+			p.turn = true
+			if b, ok := budget.large.Get().(*[]byte); ok {
+				p.buf = *b
+			}
+			err = p.from(c, src)
+		}
+	}
+	if err == nil {
+		return p, nil
+	}
+	waited := !p.turn && err == ctx.Err()
+	p.Release()
+	if _, ours := err.(*lupine.Error); ours || waited {
 		return nil, err
 	}
-	p.charged = int64(cap(p.buf))
-	if err := c.Decompress(p, src); err != nil {
-		p.Release()
-		if _, ours := err.(*lupine.Error); ours {
-			return nil, err
-		}
-		return nil, fail(lupine.Internal, "decompressing a message as %s: %v", c.Name(), err)
+	return nil, fail(lupine.Internal, "decompressing a message as %s: %v", c.Name(), err)
+}
+
+// errLarge says that a message needs a turn.
+var errLarge = errors.New("a message larger than largeMessage needs a turn")
+
+// from fills p, whose buffer is not charged yet.
+func (p *Plain) from(c Compressor, src []byte) error {
+	if !p.budget.take(int64(cap(p.buf))) {
+		p.buf = nil
+		return p.noBudget(0)
 	}
-	return p, nil
+	p.charged = int64(cap(p.buf))
+	return c.Decompress(p, src)
+}
+
+// empty gives the buffer back.
+func (p *Plain) empty() {
+	p.budget.give(p.charged)
+	p.charged, p.buf = 0, nil
 }
 
 // Bytes returns the message. It is valid until Release.
@@ -73,6 +101,13 @@ func (p *Plain) Bytes() []byte { return p.buf }
 // Release gives the memory back. The Plain must not be used afterwards.
 func (p *Plain) Release() {
 	p.budget.give(p.charged)
+	if p.turn {
+		if b := p.buf[:0]; cap(b) <= lupine.DefaultMaxReceive+maxPooled {
+			p.budget.large.Put(&b)
+		}
+		p.buf, p.turn = nil, false
+		<-p.budget.turns
+	}
 	p.charged, p.budget = 0, nil
 	if cap(p.buf) > maxPooled {
 		p.buf = nil
@@ -93,6 +128,9 @@ func (p *Plain) noBudget(n int) error {
 func (p *Plain) grow(n int) error {
 	if n <= cap(p.buf) {
 		return nil
+	}
+	if n > largeMessage && !p.turn {
+		return errLarge
 	}
 	if !p.budget.take(int64(n)) {
 		return p.noBudget(n)

@@ -2,6 +2,7 @@ package grpcmsg
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -45,9 +46,9 @@ func TestCompressBothWays(t *testing.T) {
 				if err != nil || !bytes.HasPrefix(out, []byte("before")) {
 					t.Fatalf("%s: %d bytes: %v", c.Name(), size, err)
 				}
-				p, err := Decompress(c, out[len("before"):], size, NewBudget(0)) // exactly at the limit
+				p, err := Decompress(context.Background(), c, out[len("before"):], size, NewBudget(0)) // exactly at the limit
 				if size == 0 {
-					p, err = Decompress(c, out[len("before"):], 1, NewBudget(0))
+					p, err = Decompress(context.Background(), c, out[len("before"):], 1, NewBudget(0))
 				}
 				if err != nil || !bytes.Equal(p.Bytes(), src) {
 					t.Fatalf("%s: %d bytes did not come back: %v", c.Name(), size, err)
@@ -63,7 +64,7 @@ func TestDecompressLimit(t *testing.T) {
 		for _, size := range []int{2, 100, 5000, 70000, 4<<20 + 1} {
 			for _, src := range [][]byte{noise(size), make([]byte, size)} {
 				b := NewBudget(0)
-				_, err := Decompress(c, compress(t, c, src), size-1, b)
+				_, err := Decompress(context.Background(), c, compress(t, c, src), size-1, b)
 				if lupine.CodeOf(err) != lupine.ResourceExhausted || !strings.Contains(err.Error(), "receive limit") {
 					t.Errorf("%s: %d bytes under a limit of %d: %v", c.Name(), size, size-1, err)
 				}
@@ -107,13 +108,13 @@ func TestZstdWithoutSize(t *testing.T) {
 		for _, src := range [][]byte{noise(size), make([]byte, size)} {
 			z := streamed(t, src)
 			for _, limit := range []int{size, size + 1, size + 100000, -1} {
-				p, err := Decompress(Zstd(), z, limit, NewBudget(0))
+				p, err := Decompress(context.Background(), Zstd(), z, limit, NewBudget(0))
 				if err != nil || !bytes.Equal(p.Bytes(), src) {
 					t.Fatalf("%d bytes under a limit of %d: %v", size, limit, err)
 				}
 				p.Release()
 			}
-			if _, err := Decompress(Zstd(), z, size-1, NewBudget(0)); lupine.CodeOf(err) != lupine.ResourceExhausted {
+			if _, err := Decompress(context.Background(), Zstd(), z, size-1, NewBudget(0)); lupine.CodeOf(err) != lupine.ResourceExhausted {
 				t.Errorf("%d bytes under a limit of %d: %v", size, size-1, err)
 			}
 		}
@@ -125,12 +126,12 @@ func TestSeveralFrames(t *testing.T) {
 	both := append(append([]byte(nil), a...), b...)
 	for _, c := range compressors() {
 		src := append(compress(t, c, a), compress(t, c, b)...)
-		p, err := Decompress(c, src, len(both), nil)
+		p, err := Decompress(context.Background(), c, src, len(both), nil)
 		if err != nil || !bytes.Equal(p.Bytes(), both) {
 			t.Fatalf("%s: %v", c.Name(), err)
 		}
 		p.Release()
-		if _, err := Decompress(c, src, len(both)-1, nil); lupine.CodeOf(err) != lupine.ResourceExhausted {
+		if _, err := Decompress(context.Background(), c, src, len(both)-1, nil); lupine.CodeOf(err) != lupine.ResourceExhausted {
 			t.Errorf("%s: one byte over the limit: %v", c.Name(), err)
 		}
 	}
@@ -141,7 +142,7 @@ func TestDecompressGarbage(t *testing.T) {
 	for _, c := range compressors() {
 		good := compress(t, c, src)
 		for n := range len(good) {
-			p, err := Decompress(c, good[:n], 0, nil)
+			p, err := Decompress(context.Background(), c, good[:n], 0, nil)
 			if err == nil {
 				if n > 0 || len(p.Bytes()) > 0 {
 					t.Errorf("%s: the first %d of %d bytes were accepted", c.Name(), n, len(good))
@@ -151,10 +152,10 @@ func TestDecompressGarbage(t *testing.T) {
 				t.Errorf("%s: the first %d of %d bytes: %v; want Internal", c.Name(), n, len(good), err)
 			}
 		}
-		if _, err := Decompress(c, append(good[:len(good):len(good)], "trailing garbage"...), 0, nil); lupine.CodeOf(err) != lupine.Internal {
+		if _, err := Decompress(context.Background(), c, append(good[:len(good):len(good)], "trailing garbage"...), 0, nil); lupine.CodeOf(err) != lupine.Internal {
 			t.Errorf("%s: garbage after the end: %v; want Internal", c.Name(), err)
 		}
-		if _, err := Decompress(c, []byte("not compressed at all"), 0, nil); lupine.CodeOf(err) != lupine.Internal || !strings.Contains(err.Error(), c.Name()) {
+		if _, err := Decompress(context.Background(), c, []byte("not compressed at all"), 0, nil); lupine.CodeOf(err) != lupine.Internal || !strings.Contains(err.Error(), c.Name()) {
 			t.Errorf("%s: %v; want Internal that names it", c.Name(), err)
 		}
 	}
@@ -204,7 +205,7 @@ func TestZstdLies(t *testing.T) {
 		"a skippable frame past the end": {0x50, 0x2a, 0x4d, 0x18, 0xff, 0xff, 0xff, 0x7f, 1},
 	} {
 		b := NewBudget(0)
-		_, err := Decompress(Zstd(), src, 0, b)
+		_, err := Decompress(context.Background(), Zstd(), src, 0, b)
 		if lupine.CodeOf(err) != lupine.Internal {
 			t.Errorf("%s: %v; want Internal", name, err)
 		}
@@ -214,7 +215,7 @@ func TestZstdLies(t *testing.T) {
 	}
 	// What a frame without a size may hold is not an error as long as it does not.
 	src := zstdFrame(-1, zstdBlockOf(zstdRLE, 100, 'x'), zstdBlockOf(zstdRaw, 2, 'y', 'z'))
-	p, err := Decompress(Zstd(), src, 102, nil)
+	p, err := Decompress(context.Background(), Zstd(), src, 102, nil)
 	if err != nil || string(p.Bytes()) != strings.Repeat("x", 100)+"yz" {
 		t.Fatalf("a built frame: %v", err)
 	}
@@ -222,13 +223,13 @@ func TestZstdLies(t *testing.T) {
 }
 
 func TestDecompressBudget(t *testing.T) {
-	const size = 1 << 20
+	const size = 100 << 10
 	for _, c := range compressors() {
 		src := compress(t, c, make([]byte, size))
-		b := NewBudget(5 * size)
+		b := NewBudget(6 * size)
 		var held []*Plain
 		for {
-			p, err := Decompress(c, src, 0, b)
+			p, err := Decompress(context.Background(), c, src, 0, b)
 			if err != nil {
 				if lupine.CodeOf(err) != lupine.ResourceExhausted || !strings.Contains(err.Error(), "budget") {
 					t.Fatalf("%s: %v", c.Name(), err)
@@ -237,7 +238,7 @@ func TestDecompressBudget(t *testing.T) {
 			}
 			held = append(held, p)
 			if len(held) > 5 {
-				t.Fatalf("%s: more than the budget of 5 MiB was handed out", c.Name())
+				t.Fatalf("%s: more than the budget was handed out", c.Name())
 			}
 		}
 		if len(held) < 2 || b.Used() > b.Limit() || b.Refused() != 1 {
@@ -252,7 +253,7 @@ func TestDecompressBudget(t *testing.T) {
 		if b.Used() != 0 {
 			t.Errorf("%s: %d bytes stay in use", c.Name(), b.Used())
 		}
-		if p, err := Decompress(c, src, 0, b); err != nil {
+		if p, err := Decompress(context.Background(), c, src, 0, b); err != nil {
 			t.Errorf("%s: after all was released: %v", c.Name(), err)
 		} else {
 			p.Release()
@@ -276,7 +277,7 @@ func TestCompressConcurrently(t *testing.T) {
 						t.Error(err)
 						return
 					}
-					p, err := Decompress(c, out, 0, b)
+					p, err := Decompress(context.Background(), c, out, 0, b)
 					if err != nil || !bytes.Equal(p.Bytes(), src) {
 						t.Errorf("%s: %d bytes did not come back: %v", c.Name(), len(src), err)
 						return
@@ -310,12 +311,12 @@ func (upper) Decompress(dst *Plain, src []byte) error {
 
 func TestOwnCompressor(t *testing.T) {
 	src := bytes.Repeat([]byte("ABC"), 3000)
-	p, err := Decompress(upper{"up"}, src, len(src), nil)
+	p, err := Decompress(context.Background(), upper{"up"}, src, len(src), nil)
 	if err != nil || !bytes.Equal(p.Bytes(), bytes.ToLower(src)) {
 		t.Fatal(err)
 	}
 	p.Release()
-	if _, err := Decompress(upper{"up"}, src, len(src)-1, nil); lupine.CodeOf(err) != lupine.ResourceExhausted {
+	if _, err := Decompress(context.Background(), upper{"up"}, src, len(src)-1, nil); lupine.CodeOf(err) != lupine.ResourceExhausted {
 		t.Errorf("one byte over the limit: %v", err)
 	}
 }
@@ -395,7 +396,7 @@ func FuzzDecompress(f *testing.F) {
 			} else {
 				wantErr = errors.New("skipped")
 			}
-			p, err := Decompress(c, src, limit, b)
+			p, err := Decompress(context.Background(), c, src, limit, b)
 			if err != nil {
 				if wantErr == nil && len(want) <= limit {
 					t.Fatalf("%s refused what is %d bytes: %v", c.Name(), len(want), err)
@@ -445,7 +446,7 @@ func BenchmarkDecompress(b *testing.B) {
 			b.ReportAllocs()
 			b.SetBytes(int64(len(plain)))
 			for b.Loop() {
-				p, err := Decompress(c, src, 0, nil)
+				p, err := Decompress(context.Background(), c, src, 0, nil)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -72,8 +72,8 @@ type Config struct {
 	KeepAliveTimeout time.Duration
 	// StallTimeout is how long a peer may take none of the bytes that wait for it
 	// in the kernel, or, of a server's client, give no window for the reply to a
-	// unary call; and after what time a request that comes at less than 1 KiB/s is
-	// given up. Zero means 10 s, negative means for ever.
+	// unary call; and over what time a message of a request must come at 256 B/s
+	// at least. Zero means 10 s, negative means for ever.
 	StallTimeout time.Duration
 
 	// Stats, if set, counts how often peers run into limits.

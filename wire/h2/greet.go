@@ -28,6 +28,9 @@ func (l *listener) serve(c net.Conn) {
 	if err != nil {
 		l.greeted(c, nil)
 		closeGently(c)
+		if timedOut(err) || errors.Is(err, context.DeadlineExceeded) {
+			l.config.Stats.count(limitHandshake)
+		}
 		if !errors.Is(err, io.EOF) && !timedOut(err) && !errors.Is(err, net.ErrClosed) {
 			l.log.Debug("h2: handshake failed", "peer", c.RemoteAddr(), "err", err)
 		}

@@ -27,14 +27,15 @@ type handlerInput struct {
 	asked   bool // the goroutine has been asked and has not answered
 	ask     chan struct{}
 	answers chan handlerMessage
-	done    chan struct{} // the goroutine has ended
+	done    chan struct{}   // the goroutine has ended
+	again   *handlerMessage // one that waited in vain for its turn to be decompressed
 }
 
 // handlerMessage is one message, valid until the next is read.
 type handlerMessage struct {
-	data  []byte
-	plain *grpcmsg.Plain // what holds data, if it was compressed
-	err   error
+	data []byte
+	comp grpcmsg.Compressor // data is compressed by it, unless nil
+	err  error
 }
 
 var handlerBuffers = sync.Pool{New: func() any { b := make([]byte, 0, handlerReadBuffer); return &b }}
@@ -43,7 +44,9 @@ var handlerBuffers = sync.Pool{New: func() any { b := make([]byte, 0, handlerRea
 func (c *handlerCall) Recv(ctx context.Context, m any) error {
 	in := &c.in
 	var got handlerMessage
-	if in.ask == nil && c.own(ctx) {
+	if in.again != nil {
+		got, in.again = *in.again, nil
+	} else if in.ask == nil && c.own(ctx) {
 		got = c.next()
 	} else {
 		if in.ask == nil {
@@ -63,12 +66,19 @@ func (c *handlerCall) Recv(ctx context.Context, m any) error {
 	if got.err != nil {
 		return got.err
 	}
-	c.call.Received(len(got.data))
-	err := c.codec.Decode(got.data, m)
-	if got.plain != nil {
-		got.plain.Release()
+	if got.comp != nil {
+		plain, err := grpcmsg.Decompress(ctx, got.comp, got.data, c.call.MaxReceive(), nil)
+		if err != nil {
+			if err == ctx.Err() {
+				in.again = &got // the message is still there
+			}
+			return err
+		}
+		defer plain.Release()
+		got.data = plain.Bytes()
 	}
-	if err != nil {
+	c.call.Received(len(got.data))
+	if err := c.codec.Decode(got.data, m); err != nil {
 		return lupine.Errorf(lupine.Internal, "the request cannot be decoded as %s: %w", c.codec.Name(), err)
 	}
 	return nil
@@ -92,9 +102,7 @@ func (in *handlerInput) finish(c *handlerCall) {
 		close(in.ask)
 		if in.asked {
 			c.stopReading()
-			if got := <-in.answers; got.plain != nil {
-				got.plain.Release()
-			}
+			<-in.answers
 		}
 		<-in.done
 	}
@@ -134,11 +142,7 @@ func (c *handlerCall) next() handlerMessage {
 	if in.compressor == nil {
 		return handlerMessage{err: grpcmsg.ErrCompressedFlag()}
 	}
-	plain, err := grpcmsg.Decompress(in.compressor, data, c.call.MaxReceive(), nil)
-	if err != nil {
-		return handlerMessage{err: err}
-	}
-	return handlerMessage{data: plain.Bytes(), plain: plain}
+	return handlerMessage{data: data, comp: in.compressor}
 }
 
 // fill reads until n unused bytes are there, the first of which begin a message.

@@ -557,7 +557,7 @@ func TestHandlerCompression(t *testing.T) {
 		message, compressed := strings.CutPrefix(got.messages[0], "compressed:")
 		if compressed {
 			z, _ := m.h.encodings.ForResponse(c.want)
-			p, err := grpcmsg.Decompress(z, []byte(message), 0, nil)
+			p, err := grpcmsg.Decompress(t.Context(), z, []byte(message), 0, nil)
 			if err != nil {
 				t.Fatal(err)
 			}

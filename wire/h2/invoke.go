@@ -59,11 +59,11 @@ func (s *session) invoke(ctx context.Context, st *clientStream, call *lupine.Cal
 	if st.err != nil {
 		return st.err
 	}
-	return st.decodeOnly(call, reply)
+	return st.decodeOnly(ctx, call, reply)
 }
 
 // decodeOnly decodes the only message of a unary call that ended with OK.
-func (st *clientStream) decodeOnly(call *lupine.Call, reply any) *lupine.Error {
+func (st *clientStream) decodeOnly(ctx context.Context, call *lupine.Call, reply any) *lupine.Error {
 	switch {
 	case st.in.whole == 0:
 		return lupine.Errorf(lupine.Unimplemented, "the server sent OK without a reply message")
@@ -71,7 +71,7 @@ func (st *clientStream) decodeOnly(call *lupine.Call, reply any) *lupine.Error {
 		return lupine.Errorf(lupine.Unimplemented, "the server sent more than one reply message")
 	}
 	compressed, body, _ := next(st.in.buf)
-	n, err := unmarshal(call.Method.Codec, compressed, body, reply, st.replyComp, call.MaxReceive)
+	n, err := unmarshal(ctx, call.Method.Codec, compressed, body, reply, st.replyComp, call.MaxReceive)
 	if err != nil {
 		return asError(err)
 	}

@@ -51,6 +51,7 @@ type link struct {
 	period     time.Duration
 	probing    bool // TCP watches a silent peer; see probe
 	stall      time.Duration
+	stats      *Stats
 
 	dead   error // why the link ended; nil while it lives
 	closed chan struct{}
@@ -84,7 +85,7 @@ func (l *link) init(s *sock, t *tls.Conn, eng *engine.Conn, user linkUser, cfg *
 		l.conn = t
 	}
 	l.closed = make(chan struct{})
-	l.stall = cfg.StallTimeout
+	l.stall, l.stats = cfg.StallTimeout, cfg.Stats
 	l.period = time.Second
 	if cfg.KeepAlive > 0 {
 		l.period = min(l.period, cfg.KeepAlive)
@@ -321,9 +322,11 @@ func (l *link) keepHouse() {
 	next, silent := l.eng.Tick(now)
 	switch {
 	case silent:
+		l.stats.count(limitKeepAlive)
 		l.die(errSilent)
 		return
 	case l.behind && l.stall > 0 && now-l.progress > int64(l.stall):
+		l.stats.count(limitStall)
 		l.die(errStalled)
 		return
 	}

@@ -214,6 +214,9 @@ func (l *listener) accept(c net.Conn) {
 	full := l.config.MaxConns > 0 && len(l.conns)+len(l.greeting) >= l.config.MaxConns
 	if l.draining || l.closed || full {
 		l.mu.Unlock()
+		if full {
+			l.config.Stats.count(limitConns)
+		}
 		c.Close()
 		return
 	}

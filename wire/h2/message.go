@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"context"
 	"encoding/base64"
 	"strings"
 	"sync"
@@ -120,13 +121,17 @@ func (b *buffer) marshal(c lupine.Codec, m any, comp grpcmsg.Compressor, limit i
 	return n, nil
 }
 
-// unmarshal decodes one message. It returns its size when decompressed.
-func unmarshal(c lupine.Codec, compressed bool, body []byte, m any, comp grpcmsg.Compressor, limit int) (n int, err error) {
+// unmarshal decodes one message. It returns its size when decompressed. A large
+// one may wait for its turn, within ctx.
+func unmarshal(ctx context.Context, c lupine.Codec, compressed bool, body []byte, m any, comp grpcmsg.Compressor, limit int) (n int, err error) {
 	if compressed {
 		if comp == nil {
 			return 0, grpcmsg.ErrCompressedFlag()
 		}
-		plain, err := grpcmsg.Decompress(comp, body, limit, nil)
+		plain, err := grpcmsg.Decompress(ctx, comp, body, limit, nil)
+		if e := ctx.Err(); err != nil && e != nil && lupine.CodeOf(err) == lupine.CodeOf(e) {
+			return 0, e
+		}
 		if err != nil {
 			return 0, err
 		}

@@ -253,9 +253,9 @@ func (sv *served) checkIdle() {
 	sv.drain()
 }
 
-// minRate is how slowly a request may come, in bytes a second, once it has taken
-// longer than Config.StallTimeout.
-const minRate = 1 << 10
+// minRate is how slowly a message may come, in bytes a second, measured over each
+// Config.StallTimeout.
+const minRate = 256
 
 // tick ends calls that hold memory and get nowhere: requests that were never
 // completed, and replies to unary calls that the client has no window for.
@@ -272,19 +272,34 @@ func (sv *served) tick(now int64) {
 		case !c.started && !c.deadline.IsZero() && wall.After(c.deadline):
 			c.refuse(lupine.Errorf(lupine.DeadlineExceeded, "the deadline passed before the request was complete"))
 		case sv.stall <= 0:
-		case !c.started:
-			age := now - es.Opened
-			if age > int64(sv.stall) && int64(len(c.in.buf)) < minRate*(age/int64(time.Second)) {
-				c.refuse(lupine.Errorf(lupine.DeadlineExceeded, "the request comes too slowly: %d bytes in %v", len(c.in.buf), time.Duration(age)))
+		case c.slow(now):
+			sv.stats.count(limitSlow)
+			err := lupine.Errorf(lupine.DeadlineExceeded, "the request comes too slowly: less than %d bytes a second within %v", minRate, sv.stall)
+			if c.started {
+				c.fail(err)
+			} else {
+				c.refuse(err)
 			}
 		case c.direct && es.Pending():
 			if n := es.PendingBytes(); n != c.waiting {
 				c.waiting, c.waitingSince = n, now
 			} else if now-c.waitingSince > int64(sv.stall) {
+				sv.stats.count(limitStall)
 				sv.die(errStalled)
 			}
 		}
 	})
+}
+
+// slow reports whether a message of c has begun and comes at less than minRate. The
+// lock is held.
+func (c *serverCall) slow(now int64) bool {
+	waits := c.started && (c.in.tail == 0 || c.in.whole > 0) // for the client, or for the handler
+	if waits || c.over || c.stream.RecvEnd || c.stream.Withheld() || c.markAt == 0 || c.came-c.mark >= minRate*int64(c.sv.stall)/int64(time.Second) {
+		c.markAt, c.mark = now, c.came
+		return false
+	}
+	return now-c.markAt > int64(c.sv.stall)
 }
 
 // release gives a call's slot back. The lock is held.

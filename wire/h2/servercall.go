@@ -43,6 +43,9 @@ type serverCall struct {
 	waiting      int // bytes of the reply that wait for window; see served.tick
 	waitingSince int64
 
+	came, mark int64 // bytes of the request in all, and at markAt; see served.tick
+	markAt     int64
+
 	sizes   sizeHint
 	quick   bool   // nothing was sent since the last Recv
 	taken   []byte // whole messages not decoded yet; the receiver's
@@ -158,7 +161,11 @@ func (c *serverCall) data(ev *engine.Event) {
 	}
 	e := c.sv.eng
 	limit := c.route.MaxReceive()
+	c.came += int64(len(ev.Data))
 	if err := c.in.add(ev.Data, limit); err != nil {
+		if asError(err).Code == lupine.ResourceExhausted {
+			c.sv.stats.count(limitMessage)
+		}
 		if !c.started {
 			c.refuse(asError(err))
 			return
@@ -302,7 +309,7 @@ func (c *serverCall) handle(reply **buffer) (failed *lupine.Error) {
 	m := c.route.Method
 	req := m.NewRequest()
 	compressed, body, _ := next(c.in.buf)
-	n, err := unmarshal(m.Codec, compressed, body, req, c.comp, c.MaxReceive())
+	n, err := unmarshal(&c.ServerCall, m.Codec, compressed, body, req, c.comp, c.MaxReceive())
 	if err != nil {
 		cancelOf(&c.ServerCall, err)
 		return asError(err).NotExecuted()
@@ -343,8 +350,11 @@ func (c *serverCall) Recv(ctx context.Context, m any) error {
 		}
 	}
 	compressed, body, rest := next(c.taken)
+	n, err := unmarshal(ctx, c.route.Method.Codec, compressed, body, m, c.comp, c.MaxReceive())
+	if err != nil && err == ctx.Err() {
+		return err // the message is still there
+	}
 	c.taken = rest
-	n, err := unmarshal(c.route.Method.Codec, compressed, body, m, c.comp, c.MaxReceive())
 	if err != nil {
 		return err
 	}

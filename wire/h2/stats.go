@@ -48,7 +48,7 @@ func (s *Stats) All() iter.Seq2[string, uint64] {
 				return
 			}
 		}
-		yield("decompression", uint64(grpcmsg.ProcessBudget().Refused()))
+		yield("decompression", uint64(grpcmsg.ProcessBudget().Refused()+grpcmsg.ProcessBudget().Waited()))
 	}
 }
 

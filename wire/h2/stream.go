@@ -172,6 +172,9 @@ func (st *clientStream) outcomeError() *lupine.Error {
 func (st *clientStream) data(ev *engine.Event) {
 	e := st.s.eng
 	if err := st.in.add(ev.Data, st.limit); err != nil {
+		if asError(err).Code == lupine.ResourceExhausted {
+			st.s.stats.count(limitMessage)
+		}
 		e.Reset(&st.Stream, engine.Cancel)
 		st.finish(asError(err))
 		return
@@ -374,8 +377,11 @@ func (st *clientStream) Recv(ctx context.Context, m any) error {
 		}
 	}
 	compressed, body, rest := next(st.taken)
+	n, err := unmarshal(ctx, st.call.Method.Codec, compressed, body, m, st.replyComp, st.call.MaxReceive)
+	if err != nil && err == ctx.Err() {
+		return err // the message is still there
+	}
 	st.taken = rest
-	n, err := unmarshal(st.call.Method.Codec, compressed, body, m, st.replyComp, st.call.MaxReceive)
 	if err != nil {
 		e := asError(err)
 		st.Cancel(e)

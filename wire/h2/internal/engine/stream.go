@@ -46,5 +46,8 @@ type Stream struct {
 // Pending reports whether data handed to Send still waits.
 func (s *Stream) Pending() bool { return len(s.pending) > 0 }
 
+// Withheld reports whether the peer must wait for window before it may send more.
+func (s *Stream) Withheld() bool { return s.inWant || s.recvWindow <= 0 }
+
 // PendingBytes is how much data handed to Send still waits.
 func (s *Stream) PendingBytes() int { return len(s.pending) }
