@@ -2,7 +2,8 @@
 # Holds Lupine against gRPC in other languages and against gRPC's tools, and prints
 # passed/total of each pair. Installs what is missing: Debian's packages by name,
 # npm's by package-lock.json, Go's by tools/go.mod, all pinned but Debian's.
-# With --install it does no more than that.
+# With --install it does no more than that. With REFERENCE=1 it is grpc-go that meets
+# the other languages, and what fails is only told.
 set -euo pipefail
 cd "$(dirname "$0")"
 
