@@ -57,14 +57,17 @@ var attacks = []attack{
 	{"CONTINUATION alone", true, true, ProtocolError, rawFrame(frameContinuation, flagEndHeaders, 1, 0x88)},
 	{"PUSH_PROMISE", true, false, ProtocolError, rawFrame(framePush, flagEndHeaders, 1, 0, 0, 0, 2, 0x88)},
 	{"DATA after the end of a stream", false, true, NoError, func(n *node) []byte {
-		id := n.eng.nextID - 2
-		for ; id > 1 && id <= maxStreamID; id -= 2 {
+		id, first := n.eng.nextID-2, uint32(1)
+		if n.eng.nextID > 1000 {
+			first = n.eng.nextID - 100 // they began near the end
+		}
+		for ; id > first && id <= maxStreamID; id -= 2 {
 			_, reset := n.peer.eng.recent[id]
 			if id <= n.peer.eng.maxPeer && !reset && n.eng.streams.get(id) == nil && n.peer.eng.streams.get(id) == nil {
 				break // both know of its end
 			}
 		}
-		if id <= 1 || id > maxStreamID || n.eng.sendWindow < 5 {
+		if id <= first || id > maxStreamID || n.eng.sendWindow < 5 {
 			return nil // not the moment
 		}
 		n.eng.sendWindow -= 5

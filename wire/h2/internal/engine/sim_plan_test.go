@@ -235,6 +235,8 @@ func planSize(r sim.Rand, big bool) int32 {
 		return int32(r.IntN(200))
 	case n < 90 || !big:
 		return int32(r.IntN(4000))
+	case n < 94: // about what windows and frames hold
+		return sim.Pick[int32](r, minMaxFrame, defaultWindow, 80000, 2*defaultWindow) - int32(r.IntN(10))
 	}
 	return int32(r.IntN(200e3))
 }
@@ -274,6 +276,9 @@ func (s *schedule) planCall(r sim.Rand, key uint32, big bool) callPlan {
 	}
 	if r.Chance(40) {
 		c.think = r.Between(0, 3*ms)
+	}
+	if r.Chance(3) { // long silences
+		c.think = r.Between(1000*ms, 6000*ms)
 	}
 	if r.Chance(25) {
 		c.slowClient = r.Between(0, 40*ms)

@@ -90,6 +90,8 @@ func (s *serverCall) request(ev *Event) {
 		w.fail(badRun, "call %d, attempt %d on conn %d runs after its caller was told that it did not", key, try, n.c.n)
 	case a.ran:
 		w.fail(badRun, "call %d, attempt %d on conn %d runs twice", key, try, n.c.n)
+	case uint32(n.eng.Held()) > n.eng.cfg.MaxStreams:
+		w.fail(badWindow, "%v runs %d calls, and allows %d", n, n.eng.Held(), n.eng.cfg.MaxStreams)
 	case n.eng.goAwaySent && s.ID > n.eng.goAwayLast:
 		w.fail(badRun, "call %d runs on stream %d, above GOAWAY's last", key, s.ID)
 	}
