@@ -26,6 +26,10 @@ bench: ## measure beside the peers and the floor, about ten minutes; BENCH=--qui
 bench-codec: ## measure the codec beside the others
 	go run ./bench codec $(BENCH)
 
+SIM ?= 1000000
+sim: ## simulate two HTTP/2 engines, 10^6 schedules on all cores; SIM=10m for a time
+	LUPINE_SIM_SCHEDULES=$(SIM) LUPINE_SIM_WORKERS=$$(nproc) go test -run '^TestSim$$' -v -count=1 -timeout 0 ./wire/h2/internal/engine
+
 fuzz: ## every fuzz target for a minute each
 	.ci/fuzz 60s
 
@@ -53,4 +57,4 @@ h2spec: ## h2spec on our port and on nghttpd's; needs Debian's nghttp2-server
 ci: ## what CI runs; installs Debian packages
 	.ci/run
 
-.PHONY: help demo test race generate lint bench bench-codec fuzz protobuf-conformance descriptors descriptors-short ci conformance grpc-interop peers h2spec
+.PHONY: help demo test race generate lint bench bench-codec sim fuzz protobuf-conformance descriptors descriptors-short ci conformance grpc-interop peers h2spec

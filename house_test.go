@@ -34,6 +34,7 @@ var imports = map[string][]string{
 	"reflection":           {".", "google.golang.org/protobuf/..."},
 	"health":               {".", "google.golang.org/protobuf/..."},
 	"rpctest":              {".", "internal/testpb", "codec/protobuf", "google.golang.org/protobuf/...", "go.uber.org/goleak"},
+	"rpctest/sim":          {},
 	// Generated code: messages and stubs.
 	"internal/testpb":             {".", "codec/protobuf", "google.golang.org/protobuf/..."},
 	"codec/protobuf/internal/...": {".", "codec/protobuf", "codec/protobuf/internal/...", "google.golang.org/protobuf/..."},
