@@ -25,7 +25,8 @@ type session struct {
 	// free is how many calls would start at once; promised is how many were told
 	// so by Ready and have not come yet.
 	free, promised atomic.Int32
-	sizes          sizeHint // of unary requests
+	forgot         atomic.Int64 // when promises were last forgotten
+	sizes          sizeHint     // of unary requests
 	blocks         map[*lupine.Method]*hpack.Block
 	scratch        []byte
 
@@ -52,13 +53,19 @@ type session struct {
 const maxBlocks = 1024
 
 // Ready reports whether a call opened now would start at once. It keeps a place
-// for who is told so, for a second at most: a crowd that asks before any of it
-// has opened its call is not sent here as a whole.
+// for who is told so: a crowd that asks before any of it has opened its call is
+// not sent here as a whole.
 func (s *session) Ready() bool {
 	for {
-		p := s.promised.Load()
-		if p >= s.free.Load() {
-			return false
+		p, free := s.promised.Load(), s.free.Load()
+		if p >= free {
+			// Some who were told so never come: their credentials failed, say.
+			now, last := clock(), s.forgot.Load()
+			if free == 0 || now-last < int64(time.Second) || !s.forgot.CompareAndSwap(last, now) {
+				return false
+			}
+			s.promised.Store(0)
+			continue
 		}
 		if s.promised.CompareAndSwap(p, p+1) {
 			return true
@@ -178,7 +185,6 @@ func (*session) flushed() {}
 
 // tick ends calls that have waited past their safety net.
 func (s *session) tick(int64) {
-	s.promised.Store(0) // some never came
 	now := time.Now()
 	s.eng.EachAbove(0, func(es *engine.Stream) {
 		st := es.Owner.(*clientStream)
@@ -221,9 +227,6 @@ func (s *session) streamEnded() {
 		s.nextSlot()
 	}
 	s.refresh()
-	if s.eng.Streams() == 0 {
-		s.promised.Store(0)
-	}
 	if s.eng.Streams() == 0 && (s.downed || len(s.idle) > 0) {
 		s.quiet()
 	}

@@ -162,6 +162,9 @@ func TestPeerLimit(t *testing.T) {
 	if !s.Ready() {
 		t.Error("not ready before the first call")
 	}
+	if s.Ready() {
+		t.Error("the only place was promised twice")
+	}
 	go start()
 	first := <-ids
 	if s.Ready() {
