@@ -29,7 +29,7 @@ type Budget struct {
 	refused atomic.Int64
 	waited  atomic.Int64
 	turns   chan struct{}
-	large   sync.Pool // of *[]byte: buffers of the messages that had a turn
+	large   sync.Pool // of *Plain that had a turn
 }
 
 // NewBudget returns a Budget of the given number of bytes. Zero means

@@ -27,6 +27,9 @@ type Compressor interface {
 // maxPooled is the largest buffer that is kept for another message, in bytes.
 const maxPooled = 256 << 10
 
+// maxPooledLarge is the same for messages that have a turn.
+const maxPooledLarge = lupine.DefaultMaxReceive + 1<<10
+
 // Plain is one decompressed message. It is not safe for concurrent use.
 type Plain struct {
 	buf     []byte
@@ -56,21 +59,22 @@ func Decompress(ctx context.Context, c Compressor, src []byte, limit int, budget
 	err := p.from(c, src)
 	if errors.Is(err, errLarge) {
 		// Who waits for a turn holds nothing meanwhile, and begins anew.
-		p.empty()
-		if err = budget.turn(ctx); err == nil {
-			p.turn = true
-			if b, ok := budget.large.Get().(*[]byte); ok {
-				p.buf = *b
-			}
-			err = p.from(c, src)
+		p.Release()
+		if err := budget.turn(ctx); err != nil {
+			return nil, err
 		}
+		p, _ = budget.large.Get().(*Plain)
+		if p == nil {
+			p = new(Plain)
+		}
+		p.limit, p.budget, p.turn = max(limit, -1), budget, true
+		err = p.from(c, src)
 	}
 	if err == nil {
 		return p, nil
 	}
-	waited := !p.turn && err == ctx.Err()
 	p.Release()
-	if _, ours := err.(*lupine.Error); ours || waited {
+	if _, ours := err.(*lupine.Error); ours {
 		return nil, err
 	}
 	return nil, fail(lupine.Internal, "decompressing a message as %s: %v", c.Name(), err)
@@ -89,26 +93,23 @@ func (p *Plain) from(c Compressor, src []byte) error {
 	return c.Decompress(p, src)
 }
 
-// empty gives the buffer back.
-func (p *Plain) empty() {
-	p.budget.give(p.charged)
-	p.charged, p.buf = 0, nil
-}
-
 // Bytes returns the message. It is valid until Release.
 func (p *Plain) Bytes() []byte { return p.buf }
 
 // Release gives the memory back. The Plain must not be used afterwards.
 func (p *Plain) Release() {
-	p.budget.give(p.charged)
-	if p.turn {
-		if b := p.buf[:0]; cap(b) <= lupine.DefaultMaxReceive+maxPooled {
-			p.budget.large.Put(&b)
-		}
-		p.buf, p.turn = nil, false
-		<-p.budget.turns
-	}
+	budget := p.budget
+	budget.give(p.charged)
 	p.charged, p.budget = 0, nil
+	if p.turn {
+		p.turn = false
+		p.buf = p.buf[:0]
+		if cap(p.buf) <= maxPooledLarge {
+			budget.large.Put(p)
+		}
+		<-budget.turns
+		return
+	}
 	if cap(p.buf) > maxPooled {
 		p.buf = nil
 	}

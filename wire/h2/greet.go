@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"time"
 
@@ -62,8 +63,9 @@ func (l *listener) hello(ctx context.Context, sk *sock) (secure *tls.Conn, first
 			notTLS(sk, head[0])
 			return nil, nil, fmt.Errorf("the client does not speak TLS: its first byte is %#02x", head[0])
 		}
-		secure = tls.Server(&prefixed{Conn: sk, first: head}, l.tls)
-		if err := secure.HandshakeContext(ctx); err != nil {
+		turn := &turnstile{Conn: sk, ctx: ctx, turns: l.handshakes}
+		secure = tls.Server(&prefixed{Conn: turn, first: head}, l.tls)
+		if err := turn.handshake(secure); err != nil {
 			return nil, nil, fmt.Errorf("TLS handshake: %w", err)
 		}
 		conn = secure
@@ -84,6 +86,61 @@ func (l *listener) hello(ctx context.Context, sk *sock) (secure *tls.Conn, first
 		}
 	}
 	return secure, first, nil
+}
+
+// turnstile lets few TLS handshakes compute at once, since a crowd of them would
+// keep the calls of all others waiting: half the processors. Who waits for the
+// client gives its turn up meanwhile.
+type turnstile struct {
+	net.Conn
+	ctx   context.Context
+	turns chan struct{}
+	in    bool // it has a turn
+	over  bool // the handshake is
+}
+
+// newTurns returns the turns of one listener.
+func newTurns() chan struct{} { return make(chan struct{}, max(1, runtime.GOMAXPROCS(0)/2)) }
+
+func (t *turnstile) enter() error {
+	select {
+	case t.turns <- struct{}{}:
+		t.in = true
+		return nil
+	case <-t.ctx.Done():
+		return t.ctx.Err()
+	}
+}
+
+func (t *turnstile) leave() {
+	if t.in {
+		t.in = false
+		<-t.turns
+	}
+}
+
+func (t *turnstile) handshake(c *tls.Conn) error {
+	defer func() {
+		t.leave()
+		t.over = true
+	}()
+	if err := t.enter(); err != nil {
+		return err
+	}
+	return c.HandshakeContext(t.ctx)
+}
+
+// Read reads without a turn.
+func (t *turnstile) Read(b []byte) (int, error) {
+	if t.over {
+		return t.Conn.Read(b)
+	}
+	t.leave()
+	n, err := t.Conn.Read(b)
+	if err == nil {
+		err = t.enter()
+	}
+	return n, err
 }
 
 // writeGoAway says goodbye in plaintext HTTP/2.

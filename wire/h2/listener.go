@@ -21,14 +21,15 @@ import (
 
 // listener serves one address.
 type listener struct {
-	addr    string
-	config  Config
-	err     error // what is wrong with config
-	encs    encodings
-	workers workers.Pool
-	routes  routes
-	tls     *tls.Config
-	web     *webServer // HTTP/1.1; nil without a Handler
+	addr       string
+	config     Config
+	err        error // what is wrong with config
+	encs       encodings
+	workers    workers.Pool
+	handshakes chan struct{}
+	routes     routes
+	tls        *tls.Config
+	web        *webServer // HTTP/1.1; nil without a Handler
 
 	srv *lupine.Server
 	log *slog.Logger
@@ -45,7 +46,7 @@ type listener struct {
 // Listen serves gRPC over HTTP/2 at addr: "host:port", where port 0 is chosen by
 // the system, or "unix:///path". What is wrong with config shows in Bind.
 func Listen(addr string, config Config) lupine.Listener {
-	l := &listener{addr: addr, encs: newEncodings(), conns: make(map[*served]struct{}), greeting: make(map[net.Conn]struct{}), empty: make(chan struct{})}
+	l := &listener{addr: addr, encs: newEncodings(), handshakes: newTurns(), conns: make(map[*served]struct{}), greeting: make(map[net.Conn]struct{}), empty: make(chan struct{})}
 	l.config, l.err = config.withDefaults()
 	return l
 }

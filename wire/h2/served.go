@@ -100,6 +100,9 @@ func (sv *served) run() {
 			return
 		}
 		if err != nil {
+			if !sv.settled && timedOut(err) {
+				sv.stats.count(limitHandshake)
+			}
 			sv.die(brokenRead(err))
 			return
 		}

@@ -47,7 +47,7 @@ type Stream struct {
 func (s *Stream) Pending() bool { return len(s.pending) > 0 }
 
 // Withheld reports whether the peer must wait for window before it may send more.
-func (s *Stream) Withheld() bool { return s.inWant || s.recvWindow <= 0 }
+func (s *Stream) Withheld() bool { return s.recvWindow <= 0 }
 
 // PendingBytes is how much data handed to Send still waits.
 func (s *Stream) PendingBytes() int { return len(s.pending) }
