@@ -25,7 +25,7 @@ type session struct {
 	// free is how many calls would start at once; promised is how many were told
 	// so by Ready and have not come yet.
 	free, promised atomic.Int32
-	forgot         atomic.Int64 // when promises were last forgotten
+	full           atomic.Int64 // since when all places are promised and nobody comes; 0: not
 	sizes          sizeHint     // of unary requests
 	blocks         map[*lupine.Method]*hpack.Block
 	scratch        []byte
@@ -59,9 +59,13 @@ func (s *session) Ready() bool {
 	for {
 		p, free := s.promised.Load(), s.free.Load()
 		if p >= free {
-			// Some who were told so never come: their credentials failed, say.
-			now, last := clock(), s.forgot.Load()
-			if free == 0 || now-last < int64(time.Second) || !s.forgot.CompareAndSwap(last, now) {
+			// Some who were told so never come: their credentials failed, say. A
+			// second without anybody coming is long enough.
+			now, since := clock(), s.full.Load()
+			if since == 0 {
+				s.full.CompareAndSwap(0, now)
+			}
+			if free == 0 || since == 0 || now-since < int64(time.Second) || !s.full.CompareAndSwap(since, 0) {
 				return false
 			}
 			s.promised.Store(0)
@@ -75,6 +79,9 @@ func (s *session) Ready() bool {
 
 // redeem takes one promise of Ready back: the call is here. The lock is held.
 func (s *session) redeem() {
+	if s.full.Load() != 0 {
+		s.full.Store(0)
+	}
 	if p := s.promised.Load(); p > 0 {
 		s.promised.CompareAndSwap(p, p-1)
 	}
