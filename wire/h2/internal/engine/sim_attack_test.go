@@ -89,7 +89,7 @@ func attackOf(st step) *attack {
 // attack has n send an attack.
 func (n *node) attack(a *attack) {
 	c := n.c
-	if c.onTrial != nil || !n.greeted || !n.peer.greeted {
+	if c.attacker != nil || !n.greeted || !n.peer.greeted {
 		return
 	}
 	n.flush() // whole frames before it
@@ -101,11 +101,9 @@ func (n *node) attack(a *attack) {
 		return
 	}
 	c.w.did("attack: " + a.name)
-	c.attacked = true
+	c.attacker = n
 	if a.code != NoError {
-		trial := *a
-		trial.byServer = n.server
-		c.onTrial, c.faulty = &trial, true
+		c.onTrial, c.faulty = a, true
 	}
 	n.out.Write(b)
 }

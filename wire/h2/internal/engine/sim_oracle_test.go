@@ -146,7 +146,7 @@ func (c *simConn) finished() {
 func (n *node) checkFrame(h frameHeader, p []byte) {
 	w := n.c.w
 	switch {
-	case h.typ == frameRST && !n.c.attacked:
+	case h.typ == frameRST && n.c.attacker == nil:
 		switch code := Code(binary.BigEndian.Uint32(p)); code {
 		case NoError, Cancel, InternalError, RefusedStream: // a driver's own
 		default:

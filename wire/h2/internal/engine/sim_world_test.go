@@ -298,7 +298,7 @@ type simConn struct {
 	hung, cut      bool
 	dirty          bool // something arrived since the books were last looked at
 	onTrial        *attack
-	attacked       bool
+	attacker       *node // who has broken the protocol; nil: nobody
 	drained        bool
 }
 
@@ -443,8 +443,14 @@ func (n *node) failed(err error) {
 		w.fail(badConn, "%v: %v, which is no *Error", n, err)
 		return
 	}
+	if n == n.c.attacker {
+		// What it provoked, answers to a flood say, may be too much for itself.
+		n.c.onTrial = nil
+		n.die(err.Error(), true)
+		return
+	}
 	switch {
-	case a == nil || a.byServer == n.server:
+	case a == nil:
 		w.fail(badConn, "%v: %v", n, err)
 	case a.code != e.Code:
 		w.fail(badAttack, "%v: %s was answered with %v", n, a.name, err)
