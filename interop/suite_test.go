@@ -434,6 +434,7 @@ func testDeadline(t *testing.T, p pair) {
 			t.Errorf("no deadline: the handler sees %v s, %v", r.GetSecondsLeft(), out.err)
 		}
 	})
+	unsent := false
 	after := func(t *testing.T, f func(context.Context, *peerpb.Order) error) {
 		const d = time.Second
 		if _, out := p.say(limited(t), &peerpb.Order{}, options{}); out.err != nil {
@@ -450,6 +451,9 @@ func testDeadline(t *testing.T, p pair) {
 		// How exact it is, is for benchmarks.
 		if took < d-10*time.Millisecond || took > d+patience/2 {
 			t.Errorf("deadline of %v came after %v", d, took)
+		}
+		if unsent {
+			return // the machine was so busy that the handler never heard of this call
 		}
 		if end, err := p.watch(t.Context(), id); err != nil || end != "deadline" && end != "canceled" {
 			t.Errorf("the handler's end: %q, %v; want deadline or canceled", end, err)
@@ -477,7 +481,9 @@ func testDeadline(t *testing.T, p pair) {
 			if err != nil {
 				return err
 			}
-			if err := s.Send(o); err != nil {
+			if err := s.Send(o); err == io.EOF {
+				unsent = true // the deadline came first; Recv says so
+			} else if err != nil {
 				return err
 			}
 			_, err = s.Recv()
