@@ -83,7 +83,8 @@ func (n *node) moveWindows(ch change) {
 			s.recvWindow += ch.delta
 		}
 		if s.grant == 0 && !s.inWant { // else the message could not be whole
-			s.target = int64(ch.value)
+			// What a WINDOW_UPDATE has given cannot be asked back.
+			s.target = max(int64(ch.value), s.recvWindow+s.unread)
 		}
 		if !s.RecvEnd {
 			e.creditStream(s)

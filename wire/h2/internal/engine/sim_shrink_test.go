@@ -70,10 +70,13 @@ func (s *schedule) report(make func() *bug) string {
 		fmt.Fprintf(&b, "  %v\n", s.steps[i])
 	}
 	lines := strings.SplitAfter(log.String(), "\n")
-	const most = 150
-	if k := len(lines); k > most {
-		fmt.Fprintf(&b, "the last of %d lines of the trace:\n", k)
-		lines = lines[k-most:]
+	const most = 80 // at either end: floods and waits are in the middle
+	for i, line := range lines {
+		if i < most || i >= len(lines)-most {
+			b.WriteString(line)
+		} else if i == most {
+			fmt.Fprintf(&b, "... %d lines ...\n", len(lines)-2*most)
+		}
 	}
-	return b.String() + strings.Join(lines, "")
+	return b.String()
 }
