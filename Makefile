@@ -54,7 +54,11 @@ peers: ## gRPC in other languages and gRPC's tools; installs Debian and npm pack
 h2spec: ## h2spec on our port and on nghttpd's; needs Debian's nghttp2-server
 	interop/h2spec/run.sh
 
+HOSTILE ?= quick
+hostile: ## attack a server and a client process and print what came of it; HOSTILE=full for all of it
+	LUPINE_HOSTILE=$(HOSTILE) go test -C interop -count=1 -timeout 60m ./hostile
+
 ci: ## what CI runs; installs Debian packages
 	.ci/run
 
-.PHONY: help demo test race generate lint bench bench-codec sim fuzz protobuf-conformance descriptors descriptors-short ci conformance grpc-interop peers h2spec
+.PHONY: help demo test race generate lint bench bench-codec sim fuzz protobuf-conformance descriptors descriptors-short ci conformance grpc-interop peers hostile h2spec

@@ -145,14 +145,6 @@ func sorted(md map[string][]string) string {
 	return b.String()
 }
 
-func (p pairs) grouped() map[string][]string {
-	md := make(map[string][]string)
-	for i := 0; i < len(p); i += 2 {
-		md[p[i]] = append(md[p[i]], p[i+1])
-	}
-	return md
-}
-
 // hand is the handler's end of a call, whoever serves it.
 type hand struct {
 	book

@@ -144,20 +144,23 @@ func (c *simConn) finished() {
 
 // checkFrame checks a frame that an engine sends to an honest peer.
 func (n *node) checkFrame(h frameHeader, p []byte) {
-	w := n.c.w
-	switch {
-	case h.typ == frameRST && n.c.attacker == nil:
-		switch code := Code(binary.BigEndian.Uint32(p)); code {
-		case NoError, Cancel, InternalError, RefusedStream: // a driver's own
-		default:
-			w.fail(badConn, "%v resets stream %d with %v", n, h.stream, code)
-		}
-	case h.typ == framePing && h.flags&flagAck == 0 && binary.BigEndian.Uint64(p) == pingKeepAlive: // others go with data
-		if at := n.eng.lastData; at != n.dataAt {
-			n.dataAt, n.pings = at, 0
-		}
-		if n.pings++; n.pings > maxForeignPings && n.peer.cfg.foreign {
-			w.fail(badConn, "%v sends PING %d to a foreign peer that has sent nothing", n, n.pings)
-		}
+	if h.typ != frameRST || n.c.attacker != nil {
+		return
+	}
+	switch code := Code(binary.BigEndian.Uint32(p)); code {
+	case NoError, Cancel, InternalError, RefusedStream: // a driver's own
+	default:
+		n.c.w.fail(badConn, "%v resets stream %d with %v", n, h.stream, code)
+	}
+}
+
+// pinged counts a keepalive PING, when the engine makes it: the network may take
+// it much later.
+func (n *node) pinged() {
+	if at := n.eng.lastData; at != n.dataAt {
+		n.dataAt, n.pings = at, 0
+	}
+	if n.pings++; n.pings > maxForeignPings && n.peer.cfg.foreign {
+		n.c.w.fail(badConn, "%v sends PING %d to a foreign peer that has sent nothing", n, n.pings)
 	}
 }

@@ -532,7 +532,11 @@ func (n *node) tick() {
 		return
 	}
 	w := n.c.w
+	before := n.eng.pingSent
 	next, silent := n.eng.Tick(n.time())
+	if at := n.eng.pingSent; at != 0 && at != before {
+		n.pinged()
+	}
 	if silent {
 		if !n.c.slow && !n.c.faulty {
 			w.fail(badConn, "%v: keepalive took a peer for dead that lives", n)
