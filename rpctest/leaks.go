@@ -102,7 +102,7 @@ func leakCalls(e *env) {
 	ctx, cancel := context.WithCancel(e.ctx) // long-lived: what hangs on it, stays
 	defer cancel()
 	payload := make([]byte, 2000)
-	e.grows("calls", 100, 200, 128<<10, func(i int) {
+	e.grows("calls", 200, 400, 320<<10, func(i int) {
 		text := fmt.Sprint("round ", i)
 		var opts []lupine.CallOption
 		if e.info.Capabilities.Metadata {

@@ -70,7 +70,8 @@ type Conn struct {
 	lastRead     int64
 	lastData     int64 // last HEADERS or DATA from the peer
 	pingSent     int64 // keepalive PING under way since then; 0: none
-	pingsInQuiet int   // PINGs since the peer last sent HEADERS or DATA
+	pingsInQuiet int   // PINGs that the peer may have got since it last sent HEADERS or DATA
+	pingsOut     int   // PINGs not acknowledged yet
 	bdp          bdp
 	drainPing    bool
 

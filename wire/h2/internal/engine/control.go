@@ -20,6 +20,9 @@ func (c *Conn) ping(now int64, h frameHeader, p []byte, ev *Event) *Error {
 	c.Stats.Pings++
 	v := binary.BigEndian.Uint64(p)
 	if h.flags&flagAck != 0 {
+		if (v == pingKeepAlive || v == pingBDP) && c.pingsOut > 0 {
+			c.pingsOut--
+		}
 		switch {
 		case v == pingKeepAlive && c.pingSent != 0:
 			c.pingSent = 0
@@ -94,6 +97,7 @@ func (c *Conn) sample(now int64) {
 	}
 	c.bdp.under, c.bdp.bytes, c.bdp.sent = true, 0, now
 	c.pingsInQuiet++
+	c.pingsOut++
 	c.Out = appendPing(c.Out, 0, pingBDP)
 }
 
@@ -110,6 +114,12 @@ func (c *Conn) sampled(now int64) {
 	w := min(2*c.bdp.bytes, int64(c.cfg.MaxWindow))
 	c.recvTarget = max(c.recvTarget, w)
 	c.streamTarget = max(c.streamTarget, w)
+}
+
+// heard notes HEADERS or DATA of the peer. They may have been sent before the PINGs
+// came there whose acknowledgements have not come back: those still count.
+func (c *Conn) heard(now int64) {
+	c.lastData, c.pingsInQuiet = now, c.pingsOut
 }
 
 // mayPing reports whether the peer will not hold another PING against us.
@@ -140,6 +150,7 @@ func (c *Conn) Tick(now int64) (next int64, dead bool) {
 	}
 	c.pingSent = now
 	c.pingsInQuiet++
+	c.pingsOut++
 	c.Out = appendPing(c.Out, 0, pingKeepAlive)
 	return now + c.cfg.KeepAliveTimeout, false
 }

@@ -52,7 +52,7 @@ func (c *Conn) beginData(now int64, h frameHeader, ev *Event) *Error {
 	}
 	s.unread += n
 	c.dataStream = s
-	c.lastData, c.pingsInQuiet = now, 0
+	c.heard(now)
 	if n == 0 {
 		c.inData = false
 		if !c.dataEnd {

@@ -80,7 +80,7 @@ func (c *Conn) headerBlock(now int64, id uint32, block []byte, ev *Event) *Error
 		}
 		return &Error{StreamClosed, "HEADERS after the end of the stream"}
 	}
-	c.lastData, c.pingsInQuiet = now, 0
+	c.heard(now)
 	if s.RecvEnd {
 		return c.streamError(now, id, StreamClosed, "HEADERS after the end of the stream", ev)
 	}
@@ -144,7 +144,7 @@ func (c *Conn) request(now int64, id uint32, ev *Event) *Error {
 	s.RecvEnd = c.blockEnd
 	s.contentLength = c.Head.ContentLength
 	ev.Kind, ev.Stream, ev.End = EventHeaders, s, c.blockEnd
-	c.lastData, c.pingsInQuiet = now, 0
+	c.heard(now)
 	return nil
 }
 
