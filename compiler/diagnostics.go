@@ -227,29 +227,8 @@ func tooDeep(text string) int {
 			}
 		case '}', ']', ')', '>':
 			depth = max(depth-1, 0)
-		case '"', '\'':
-			for i++; i < len(text) && text[i] != c && text[i] != '\n'; i++ {
-				if text[i] == '\\' {
-					i++
-				}
-			}
-		case '/':
-			rest, end := text[i:], -1
-			switch {
-			case strings.HasPrefix(rest, "//"):
-				end = strings.IndexByte(rest, '\n')
-			case strings.HasPrefix(rest, "/*"):
-				end = strings.Index(rest[2:], "*/") + 3
-				if end == 2 {
-					end = len(rest)
-				}
-			default:
-				continue
-			}
-			if end < 0 {
-				return -1
-			}
-			i += end
+		case '"', '\'', '/':
+			i = max(i, opaqueEnd(text, i)-1)
 		case ' ', '\t', '\r', '\n':
 		default:
 			word := wordAt(text[i:])
@@ -263,6 +242,31 @@ func tooDeep(text string) int {
 		}
 	}
 	return -1
+}
+
+// opaqueEnd returns where the comment or string that begins at i ends, or i.
+func opaqueEnd(text string, i int) int {
+	rest := text[i:]
+	switch c := rest[0]; {
+	case c == '"' || c == '\'':
+		for i++; i < len(text) && text[i] != c && text[i] != '\n'; i++ {
+			if text[i] == '\\' {
+				i++
+			}
+		}
+		return min(i+1, len(text))
+	case strings.HasPrefix(rest, "//"):
+		if end := strings.IndexByte(rest, '\n'); end >= 0 {
+			return i + end
+		}
+		return len(text)
+	case strings.HasPrefix(rest, "/*"):
+		if end := strings.Index(rest[2:], "*/"); end >= 0 {
+			return i + end + 4
+		}
+		return len(text)
+	}
+	return i
 }
 
 // wordAt is the identifier that text begins with, or empty.

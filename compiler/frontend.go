@@ -62,7 +62,7 @@ func Link(ctx context.Context, cfg Config) (*Linked, error) {
 	if errs = append(errs, src.faults...); len(errs) > 0 {
 		return nil, errs.sorted()
 	}
-	set, rep, err := startFrontEnd(ctx, src, names)
+	made, rep, err := startFrontEnd(ctx, src, names)
 	if err != nil {
 		return nil, frontEndFailed(ctx, src, names, err)
 	}
@@ -74,10 +74,10 @@ func Link(ctx context.Context, cfg Config) (*Linked, error) {
 	if len(errs) > 0 {
 		return nil, errs.sorted()
 	}
-	if set == nil {
+	if made == nil {
 		return nil, Errors{l.atFirst("the front end gave no result")}
 	}
-	if errs := l.resolve(set); len(errs) > 0 {
+	if errs := l.resolve(made); len(errs) > 0 {
 		return nil, errs.sorted()
 	}
 	if errs := l.checkEditions(); len(errs) > 0 {
@@ -86,12 +86,18 @@ func Link(ctx context.Context, cfg Config) (*Linked, error) {
 	return l, nil
 }
 
+// lowered is what the front end makes of sources without errors.
+type lowered struct {
+	set   *descriptorpb.FileDescriptorSet
+	files []*ir.File // the inputs
+}
+
 // startFrontEnd runs the front end and returns when ctx ends, whatever the front
 // end does: it looks at ctx only between steps, and some nonsense takes it long.
 // A step that was left behind ends by itself.
-func startFrontEnd(ctx context.Context, src *sources, names []string) (*descriptorpb.FileDescriptorSet, *report.Report, error) {
+func startFrontEnd(ctx context.Context, src *sources, names []string) (*lowered, *report.Report, error) {
 	type result struct {
-		set *descriptorpb.FileDescriptorSet
+		set *lowered
 		rep *report.Report
 		err error
 	}
@@ -109,10 +115,10 @@ func startFrontEnd(ctx context.Context, src *sources, names []string) (*descript
 }
 
 // runFrontEnd parses, lowers and links. A panic of the front end is an error.
-func runFrontEnd(ctx context.Context, src *sources, names []string) (set *descriptorpb.FileDescriptorSet, rep *report.Report, err error) {
+func runFrontEnd(ctx context.Context, src *sources, names []string) (made *lowered, rep *report.Report, err error) {
 	defer func() {
 		if p := recover(); p != nil {
-			set, rep, err = nil, nil, fmt.Errorf("front end panicked: %v", p)
+			made, rep, err = nil, nil, fmt.Errorf("front end panicked: %v", p)
 		}
 	}()
 	run, session, workspace := incremental.New(), new(ir.Session), source.NewWorkspace(names...)
@@ -134,7 +140,10 @@ func runFrontEnd(ctx context.Context, src *sources, names []string) (set *descri
 	if err != nil {
 		return nil, nil, err
 	}
-	return sets[0].Value, rep, sets[0].Fatal
+	if sets[0].Value == nil {
+		return nil, rep, sets[0].Fatal
+	}
+	return &lowered{sets[0].Value, linked[0].Value}, rep, sets[0].Fatal
 }
 
 func isError(d report.Diagnostic) bool { return d.Level() == report.Error || d.Level() == report.ICE }
@@ -156,7 +165,8 @@ func frontEndFailed(ctx context.Context, src *sources, names []string, err error
 // resolve links the set a second time through google.golang.org/protobuf, which
 // checks what its runtime would refuse, and makes known the extensions that
 // options use: the front end leaves those as unknown fields.
-func (l *Linked) resolve(set *descriptorpb.FileDescriptorSet) Errors {
+func (l *Linked) resolve(made *lowered) Errors {
+	set := made.set
 	for _, fd := range set.File {
 		withoutExtensions(fd.GetSourceCodeInfo())
 		settleFloats(fd)
@@ -176,6 +186,9 @@ func (l *Linked) resolve(set *descriptorpb.FileDescriptorSet) Errors {
 	l.Set = new(descriptorpb.FileDescriptorSet)
 	if err := (proto.UnmarshalOptions{Resolver: extensionsOf(files)}).Unmarshal(raw, l.Set); err != nil {
 		return Errors{l.atFirst("cannot resolve options: " + err.Error())}
+	}
+	if errs := l.settleNumbers(made.files); len(errs) > 0 {
+		return errs
 	}
 	l.Files, errs = l.register(l.Set)
 	return errs

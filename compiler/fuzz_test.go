@@ -34,6 +34,7 @@ func FuzzCompile(f *testing.F) {
 			f.Add(text)
 		}
 	}
+	f.Add(numbersHead + numbersBody)
 	f.Fuzz(func(t *testing.T, text string) {
 		if len(text) > 16<<10 {
 			t.Skip("the front end takes quadratic time for some nonsense")

@@ -52,7 +52,11 @@ func (l *Linked) collect(rep *report.Report) Errors {
 // place finds a position for d; every diagnostic gets one.
 func (l *Linked) place(d *report.Diagnostic) Diagnostic {
 	if span := d.Primary(); span.File != nil {
-		return at(Source{Path: span.Path(), Text: span.File.Text()}, span.Start, span.End, "")
+		src, ok := l.sources.byPath(span.Path())
+		if !ok {
+			src.Text = span.File.Text()
+		}
+		return at(src, span.Start, span.End, "")
 	}
 	for _, name := range l.Inputs {
 		if src, ok := l.sources.text(name); ok && (d.File() == "" || d.File() == src.Path || d.File() == name) {

@@ -66,8 +66,9 @@ type sources struct {
 var errFault = errors.New("unusable source")
 
 type opened struct {
-	file *source.File
-	disk string // path on disk; empty for built-in files and texts in memory
+	file *source.File // what the front end reads: see respelled
+	text string       // what was opened
+	disk string       // path on disk; empty for built-in files and texts in memory
 	err  error
 }
 
@@ -112,7 +113,7 @@ func (s *sources) open(name string) opened {
 	if !ok {
 		return opened{err: fs.ErrNotExist}
 	}
-	return opened{file: source.NewFile("<built-in>/"+name, text)}
+	return opened{file: source.NewFile("<built-in>/"+name, text), text: text}
 }
 
 // tooOld reports whether a file is a descriptor.proto that knows no editions, as
@@ -128,7 +129,7 @@ func (s *sources) accept(src Source, disk string) opened {
 		s.faults = append(s.faults, fault)
 		return opened{err: errFault}
 	}
-	return opened{file: source.NewFile(src.Path, src.Text), disk: disk}
+	return opened{file: source.NewFile(src.Path, respelled(src.Text)), text: src.Text, disk: disk}
 }
 
 func (s *sources) candidates(name string) []string {
@@ -167,11 +168,11 @@ func (s *sources) path(name string) string {
 func (s *sources) text(name string) (Source, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	f := s.found[name].file
-	if f == nil {
+	o := s.found[name]
+	if o.file == nil {
 		return Source{}, false
 	}
-	return Source{Path: f.Path(), Text: f.Text()}, true
+	return Source{Path: o.file.Path(), Text: o.text}, true
 }
 
 // byPath returns the text of the file that messages call path.
@@ -180,7 +181,7 @@ func (s *sources) byPath(path string) (Source, bool) {
 	defer s.mu.Unlock()
 	for _, o := range s.found {
 		if o.file != nil && o.file.Path() == path {
-			return Source{Path: path, Text: o.file.Text()}, true
+			return Source{Path: path, Text: o.text}, true
 		}
 	}
 	return Source{Path: path}, false
