@@ -23,6 +23,9 @@ type Call struct {
 	// WaitForReady makes the call wait through failed dials, until its context
 	// ends.
 	WaitForReady bool
+	// Queue makes the session wait for its peer to allow another call, within the
+	// call's context, where it would return [ErrFull]. It is for wires to read.
+	Queue bool
 	// Credentials are asked for metadata on each attempt; nil means none.
 	Credentials Credentials
 	// GiveUp is when a caller without a deadline gives up. It is never sent.
@@ -34,8 +37,9 @@ type Call struct {
 	ReplyHeader  Metadata
 	ReplyTrailer Metadata
 
-	opts    callResults
-	attempt int
+	opts     callResults
+	attempt  int
+	reserved attempt // of Start, for the first attempt
 	observe func(Event)
 }
 

@@ -269,6 +269,10 @@ func (c *Conn) invokeDirect(ctx context.Context, call *Call, req, reply any) err
 			return err
 		}
 		err = a.session.Invoke(ctx, call, req, reply)
+		if err == ErrFull {
+			a.full(call)
+			continue
+		}
 		a.end(call, err)
 		if err == nil || !call.again(ctx, err) {
 			return err
@@ -318,6 +322,7 @@ type attempt struct {
 	session Session
 	link    *Link
 	done    func(Outcome)
+	queue   bool // there is no better session: wait there if it is full
 }
 
 // begin chooses a session for the next attempt at call and adds credentials.
@@ -330,6 +335,7 @@ func (c *Conn) begin(ctx context.Context, call *Call, avoid *Link) (attempt, err
 		return a, err
 	}
 	call.attempt++
+	call.Queue = a.queue
 	peer := a.session.Peer()
 	if call.opts.peer != nil {
 		*call.opts.peer = *peer
@@ -344,7 +350,16 @@ func (c *Conn) begin(ctx context.Context, call *Call, avoid *Link) (attempt, err
 	return a, nil
 }
 
+// full ends an attempt whose session was full when the call came: it does not count.
+func (a *attempt) full(call *Call) {
+	a.end(call, ErrFull)
+	call.attempt--
+}
+
 func (a *attempt) end(call *Call, err error) {
+	if err == nil && a.link != nil && a.link.useless.Load() != 0 {
+		a.link.useless.Store(0)
+	}
 	if a.done != nil {
 		a.done(Outcome{Err: err, Trailer: call.ReplyTrailer})
 	}

@@ -31,8 +31,9 @@ func Start[Res any](ctx context.Context, c *Conn, m *Method, req any, opts []Cal
 	call := new(Call)
 	c.newCall(call, m, opts)
 	c.net(ctx, call)
-	if c.connected() {
+	if c.reserve(ctx, call) {
 		p := &Pending[Res]{caller: c.streamOf(ctx, call)}
+		call.release() // an interceptor may have failed it
 		p.sendOnly(req)
 		return p
 	}
@@ -97,6 +98,10 @@ func (c *Conn) openCall(ctx context.Context, call *Call) (Stream, error) {
 			return nil, err
 		}
 		s, err := a.session.Open(ctx, call)
+		if err == ErrFull {
+			a.full(call)
+			continue
+		}
 		if err == nil {
 			as := &attemptStream{Stream: s, attempt: a, conn: c, ctx: ctx, call: call, header: header}
 			if a.done != nil || call.observe != nil {
@@ -241,6 +246,7 @@ func (s *attemptStream) retry(err error) bool {
 	if berr != nil {
 		return false
 	}
+	s.call.Queue = true // one more look elsewhere is enough
 	next, berr := a.session.Open(s.ctx, s.call)
 	if berr != nil {
 		a.end(s.call, berr)

@@ -60,6 +60,7 @@ type fakeWire struct {
 	mu       sync.Mutex
 	dials    []string // addresses, in order
 	sessions []*fakeSession
+	fail     func(call *lupine.Call) error // of new sessions
 }
 
 // Info describes the wire.
@@ -78,6 +79,7 @@ func (w *fakeWire) Dial(ctx context.Context, to lupine.Endpoint, o lupine.Sessio
 	}
 	s := &fakeSession{wire: w, addr: to.Addr, down: o.Down, number: n, ready: true}
 	w.mu.Lock()
+	s.fail = w.fail
 	w.sessions = append(w.sessions, s)
 	w.mu.Unlock()
 	return s, nil

@@ -2,7 +2,6 @@ package lupine
 
 import (
 	"context"
-	"errors"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -75,11 +74,12 @@ type Link struct {
 	state    atomic.Uint32
 	sessions atomic.Pointer[[]*linkSession] // replaced, never changed
 	next     atomic.Uint32                  // which session waits for the next call, when all are full
+	useless  atomic.Int32                   // sessions in a row that were lost when hardly made; a call that succeeds ends the row
 
 	mu      sync.Mutex
 	dialing bool
 	closed  bool
-	fails   int
+	fails   int // dials in a row that failed
 	err     error
 	timer   *time.Timer
 	leaving []*linkSession // take no more calls, but have some under way
@@ -92,7 +92,13 @@ type linkSession struct {
 	// down is set at once when the session takes no more calls; lost comes a
 	// moment later, and no call may be given to a dead session in between.
 	down atomic.Bool
+	made time.Time
 }
+
+// freeRedials is how many sessions in a row may be lost when hardly made (within
+// the first delay of [Backoff], and with no call that succeeded) before the next
+// dial has to wait as after a failed one.
+const freeRedials = 3
 
 // lookAgainEvery is how often calls that wait for a further session look whether
 // one of those there are has room again.
@@ -136,7 +142,7 @@ func (l *Link) connect() {
 	ctx, cancel := context.WithTimeout(l.conn.ctx, l.conn.config.DialTimeout)
 	defer cancel()
 	made := new(linkSession)
-	var early error // the session went down before we had it
+	late := false // the Conn was closed meanwhile
 	up := make(chan struct{})
 	config := &l.conn.config
 	session, err := l.wire.Dial(ctx, l.endpoint, SessionOptions{
@@ -152,14 +158,14 @@ func (l *Link) connect() {
 		UserAgent: config.UserAgent,
 		Log:       config.Log,
 	})
-	made.Session = session
+	made.Session, made.made = session, time.Now()
 	l.mu.Lock()
 	l.dialing = false
 	switch {
 	case err != nil:
 		l.failed(err)
 	case l.closed:
-		early = errors.New("the Conn was closed")
+		late = true
 	default:
 		l.fails, l.err = 0, nil
 		have := l.list()
@@ -169,7 +175,7 @@ func (l *Link) connect() {
 	}
 	l.mu.Unlock()
 	close(up)
-	if early != nil {
+	if late {
 		session.Close()
 		return
 	}
@@ -189,6 +195,11 @@ func (l *Link) failed(err error) {
 		l.noMore = time.Now().Add(delay)
 		return
 	}
+	l.pause(delay)
+}
+
+// pause makes the link Failing until delay has passed. l.mu is held.
+func (l *Link) pause(delay time.Duration) {
 	l.state.Store(uint32(Failing))
 	l.timer = time.AfterFunc(delay, func() {
 		if l.state.CompareAndSwap(uint32(Failing), uint32(Idle)) {
@@ -208,11 +219,20 @@ func (l *Link) lost(s *linkSession, err error) {
 	}
 	left := slices.Delete(slices.Clone(have), i, i+1)
 	l.sessions.Store(&left)
+	backoff := l.conn.config.Backoff
+	if time.Since(s.made) > backoff.Delay(1, 0.5) {
+		l.useless.Store(0)
+	} else {
+		l.useless.Add(1)
+	}
 	if len(left) == 0 {
 		l.err = err
-		if l.dialing {
+		switch {
+		case l.dialing:
 			l.state.Store(uint32(Connecting))
-		} else {
+		case l.useless.Load() > freeRedials:
+			l.pause(backoff.Delay(int(l.useless.Load())-freeRedials, rand.Float64()))
+		default:
 			l.state.Store(uint32(Idle))
 		}
 	}
@@ -243,13 +263,13 @@ func (l *Link) list() []*linkSession {
 
 // session returns a session for one call, preferring one where it starts at
 // once, or nil if there is none. When all are full it asks for another, and
-// returns nil while that one may come soon: a call that is given to a full
-// session stays there.
-func (l *Link) session() Session {
+// returns nil while that one is being made. When there will be none, queue says
+// that the call has to wait where it is.
+func (l *Link) session() (s Session, queue bool) {
 	have := l.list()
 	for _, s := range have {
 		if !s.down.Load() && s.Ready() {
-			return s.Session
+			return s.Session, false
 		}
 	}
 	var full []Session
@@ -259,9 +279,9 @@ func (l *Link) session() Session {
 		}
 	}
 	if len(full) == 0 || len(full) < l.conn.config.MaxSessions && l.more() {
-		return nil
+		return nil, false
 	}
-	return full[int(l.next.Add(1))%len(full)]
+	return full[int(l.next.Add(1))%len(full)], true
 }
 
 // more starts making a further session, unless the last attempt failed a short

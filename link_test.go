@@ -129,6 +129,51 @@ func TestTargets(t *testing.T) {
 	})
 }
 
+// TestSickServer: an endpoint that ends every session as soon as it is made is
+// dialed again at once a few times, then as after failed dials; a session that
+// lasts, or a call that succeeds, ends that.
+func TestSickServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := &fakeWire{fail: func(*lupine.Call) error { return lupine.Errorf(lupine.Aborted, "no") }}
+		conn := dial(t, lupine.DialConfig{}, w.to("a"))
+		defer conn.Close()
+		connected := func() {
+			t.Helper()
+			if _, err := call(t.Context(), conn, lupine.WaitForReady()); err == nil {
+				t.Fatal("the call should fail")
+			}
+		}
+		kill := func(times int) (took time.Duration) {
+			begun := time.Now()
+			for range times {
+				connected()
+				w.session(len(w.dialed()) - 1).down(errors.New("broke"))
+				synctest.Wait()
+			}
+			connected()
+			return time.Since(begun)
+		}
+		if took := kill(3); took != 0 {
+			t.Errorf("three restarts took %v", took)
+		}
+		if took := kill(4); took < 400*time.Millisecond || took > 2*time.Second {
+			t.Errorf("four more sessions took %v", took)
+		}
+		time.Sleep(time.Second)
+		if took := kill(3); took != 0 {
+			t.Errorf("after a session that lasted, three restarts took %v", took)
+		}
+		w.fail = nil
+		w.session(len(w.dialed()) - 1).down(errors.New("broke"))
+		synctest.Wait()
+		for range 10 {
+			wantCall(t, conn, "a")
+			w.session(len(w.dialed()) - 1).down(errors.New("broke"))
+			synctest.Wait()
+		}
+	})
+}
+
 // TestFailFast: a call fails with the dials' errors, not executed, and the next
 // dial waits for its time, then longer.
 func TestFailFast(t *testing.T) {

@@ -128,20 +128,35 @@ func (c *Conn) choose(ctx context.Context, call *Call, avoid *Link) (attempt, er
 		if c.down.Load() {
 			return attempt{}, errClosed()
 		}
-		return attempt{session: c.fixed}, nil
+		return attempt{session: c.fixed, queue: true}, nil
 	}
 	if c.down.Load() {
 		return attempt{}, errClosed()
 	}
+	if a := call.reserved; a.session != nil {
+		call.reserved = attempt{}
+		return c.chosen(call, a)
+	}
 	c.start.Do(c.watch)
 	info := PickInfo{Ctx: ctx, Method: call.Method, Header: call.Header, Avoid: avoid}
-	link, done, err := c.picker.Pick(info)
-	if link != nil && err == nil {
-		if s := link.session(); s != nil {
-			return c.chosen(call, attempt{s, link, done})
-		}
+	if a, _ := c.pick(info); a.session != nil {
+		return c.chosen(call, a)
 	}
 	return c.wait(ctx, call, info)
+}
+
+// pick asks the picker for a link and the link for a session. The attempt has no
+// session if there is none now.
+func (c *Conn) pick(info PickInfo) (attempt, error) {
+	link, done, err := c.picker.Pick(info)
+	if link == nil || err != nil {
+		return attempt{}, err
+	}
+	s, queue := link.session()
+	if s == nil && done != nil {
+		done(Outcome{})
+	}
+	return attempt{s, link, done, queue}, nil
 }
 
 // chosen checks that the wire can carry the call.
@@ -185,13 +200,9 @@ func (c *Conn) wait(ctx context.Context, call *Call, info PickInfo) (attempt, er
 		var last error
 		switch {
 		case resolved:
-			var link *Link
-			var done func(Outcome)
-			link, done, err = c.picker.Pick(info)
-			if link != nil && err == nil {
-				if s := link.session(); s != nil {
-					return c.chosen(call, attempt{s, link, done})
-				}
+			var a attempt
+			if a, err = c.pick(info); a.session != nil {
+				return c.chosen(call, a)
 			}
 			last = err
 		case nameErr != nil:
@@ -230,19 +241,36 @@ func (c *Conn) because(last error) string {
 	return "; the last attempt failed: " + last.Error()
 }
 
-// connected reports whether a call would find a session at once.
-func (c *Conn) connected() bool {
+// reserve chooses a session for call if it could start there at once, and reports
+// whether it could.
+func (c *Conn) reserve(ctx context.Context, call *Call) bool {
 	if c.fixed != nil {
 		return true
 	}
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	for _, l := range c.links {
-		if l.State() == Ready && l.session() != nil {
-			return true
-		}
+	resolved := len(c.links) > 0 // the picker has been told of links
+	c.mu.Unlock()
+	if !resolved || c.down.Load() || ctx.Err() != nil {
+		return false
 	}
-	return false
+	a, err := c.pick(PickInfo{Ctx: ctx, Method: call.Method, Header: call.Header})
+	if err != nil || a.session == nil {
+		return false
+	}
+	call.reserved = a
+	if a.queue { // it would have to wait
+		call.release()
+		return false
+	}
+	return true
+}
+
+// release gives back what reserve chose, if nobody has used it.
+func (c *Call) release() {
+	if c.reserved.done != nil {
+		c.reserved.done(Outcome{})
+	}
+	c.reserved = attempt{}
 }
 
 // watch starts the targets' resolvers.

@@ -3,6 +3,7 @@ package lupine
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -105,10 +106,11 @@ type Session interface {
 	// Invoke makes a whole unary call: it sends req, waits, and decodes the
 	// reply into reply, all on the caller's goroutine. It ends when ctx does.
 	// req is not read after Invoke returns. Errors are [*Error]s, with Executed
-	// set where the wire knows. It fills in call's results.
+	// set where the wire knows, or [ErrFull]. It fills in call's results.
 	Invoke(ctx context.Context, call *Call, req, reply any) error
 	// Open starts a call of any kind. It may keep the first bytes back until the
-	// first Send, CloseSend, Recv or Header. ctx governs the call to its end.
+	// first Send, CloseSend, Recv or Header. ctx governs the call to its end. It
+	// may return [ErrFull].
 	Open(ctx context.Context, call *Call) (Stream, error)
 	// Ready reports whether a call opened now would start at once, rather than
 	// wait for the peer to allow another.
@@ -121,6 +123,11 @@ type Session interface {
 	// Close ends the session and every call on it.
 	Close() error
 }
+
+// ErrFull is what a session returns, at once and having sent nothing, when its peer
+// allows no further call and the call is not to [Call.Queue]: the Conn then looks for
+// another session. Ready is a hint, which may be outdated when the call comes.
+var ErrFull = errors.New("lupine: the session takes no further call now")
 
 // Stream is a call at the caller's end. One goroutine may send while another
 // receives; Cancel may be called by any.

@@ -18,6 +18,7 @@ func errorBehaviours() []behaviour {
 		{"messages", lupine.Capabilities{}, errMessages},
 		{"details", lupine.Capabilities{Details: true}, errDetails},
 		{"kinds", streams, errKinds},
+		{"codesOfStreams", duplex, errCodesOfStreams},
 		{"foreign", lupine.Capabilities{}, errForeign},
 		{"executedYes", lupine.Capabilities{}, errExecutedYes},
 		{"unknownMethod", lupine.Capabilities{}, errUnknownMethod},
@@ -141,6 +142,62 @@ func errKinds(e *env) {
 		}
 		_, err := s.CloseAndRecv(e.ctx)
 		e.failedAs(err, lupine.OutOfRange, lupine.Yes)
+	}
+	e.works(c)
+}
+
+// errCodesOfStreams: each code, with a text and details, ends a stream of each kind,
+// before and after messages have come.
+func errCodesOfStreams(e *env) {
+	var give *lupine.Error
+	after := 0
+	send := func(ctx context.Context, out replies) error {
+		for range after {
+			if err := out.Send(ctx, &testpb.EchoReply{}); err != nil {
+				return err
+			}
+		}
+		return give
+	}
+	c := e.start(&service{
+		list: func(ctx context.Context, _ *testpb.EchoRequest, out replies) error { return send(ctx, out) },
+		sum:  func(context.Context, requests) (*testpb.EchoReply, error) { return nil, give },
+		chat: func(ctx context.Context, _ requests, out replies) error { return send(ctx, out) },
+	})
+	for code := lupine.Canceled; code <= lupine.Unauthenticated; code++ {
+		give = lupine.Errorf(code, "ended as %v: 100%% ü", code).WithDetail(lupine.Detail{Type: "a.B", Value: []byte{byte(code)}})
+		after = int(code) % 3
+		ends := map[string]func() error{
+			"List": func() error {
+				n, last := 0, error(nil)
+				for _, err := range c.List(e.ctx, &testpb.EchoRequest{}).All() {
+					if last = err; err == nil {
+						n++
+					}
+				}
+				if n != after {
+					e.Errorf("%v: %d replies before the end, want %d", code, n, after)
+				}
+				return last
+			},
+			"Sum": func() error { _, err := c.Sum(e.ctx).CloseAndRecv(e.ctx); return err },
+			"Chat": func() error {
+				s, err := c.Chat(e.ctx), error(nil)
+				for err == nil {
+					_, err = s.Recv(e.ctx)
+				}
+				return err
+			},
+		}
+		for kind, end := range ends {
+			le := e.failedAs(end(), code, lupine.Yes)
+			if le.Message != give.Message {
+				e.Errorf("%s: message %q, want %q", kind, le.Message, give.Message)
+			}
+			if d := le.Details; e.info.Capabilities.Details && (len(d) != 1 || d[0].Type != "a.B" || !bytes.Equal(d[0].Value, []byte{byte(code)})) {
+				e.Errorf("%s: details %v", kind, d)
+			}
+		}
 	}
 	e.works(c)
 }

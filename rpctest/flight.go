@@ -66,6 +66,47 @@ func loadTenThousand(e *env) {
 	e.works(c)
 }
 
+// loadSlowFurther: calls that need each other, more than a session may take, all get
+// to run, also when a further session takes long to make: none stays behind with a
+// session that is full.
+func loadSlowFurther(e *env) {
+	const calls = 600
+	var all sync.WaitGroup
+	all.Add(calls)
+	met := make(chan struct{})
+	go func() { all.Wait(); close(met) }()
+	s := e.serve(lupine.ServerConfig{}, &service{say: func(ctx context.Context, req *testpb.EchoRequest) (*testpb.EchoReply, error) {
+		if req.Text == "meet" {
+			all.Done()
+			select {
+			case <-met:
+			case <-ctx.Done():
+				return nil, ctx.Err()
+			}
+		}
+		return &testpb.EchoReply{Text: req.Text}, nil
+	}})
+	to := s.target()
+	g := &gate{Wire: to.Wire, asked: make(chan struct{}, 1), open: make(chan struct{}, 1)}
+	to.Wire = g
+	c := testpb.NewEchoClient(e.dialTo(lupine.DialConfig{}, to))
+	g.open <- struct{}{}
+	e.works(c) // the first session
+	errs := make(chan error, calls)
+	for range calls {
+		go func() {
+			_, err := c.Say(e.ctx, &testpb.EchoRequest{Text: "meet"})
+			errs <- err
+		}()
+	}
+	// Long enough for everybody to have come, and to have lost patience if they do.
+	late := time.AfterFunc(600*time.Millisecond, func() { close(g.open) })
+	defer late.Stop()
+	for range calls {
+		e.ok(await(e, errs, "the calls to meet"), "a call that needs all the others")
+	}
+}
+
 // loadSlowWriter: who sends now and then is heard each time at once, in both
 // directions: nothing is kept back until there is more of it. Others on the same
 // session do not wait for it.

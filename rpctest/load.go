@@ -32,6 +32,7 @@ func loadBehaviours() []behaviour {
 		{"slowHandler", streams, loadSlowHandler},
 		{"slowWriter", duplex, loadSlowWriter},
 		{"tenThousand", lupine.Capabilities{}, loadTenThousand},
+		{"slowFurtherSession", lupine.Capabilities{}, loadSlowFurther},
 	}
 }
 

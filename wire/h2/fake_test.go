@@ -168,7 +168,7 @@ func dialSession(t testing.TB, addr string, c Config) (*session, chan error) {
 
 // invoke makes a unary call on a session.
 func invoke(ctx context.Context, s lupine.Session, body string) (string, *lupine.Error) {
-	call := &lupine.Call{Method: &echoMethods[0], MaxReceive: lupine.DefaultMaxReceive, MaxSend: -1}
+	call := &lupine.Call{Method: &echoMethods[0], MaxReceive: lupine.DefaultMaxReceive, MaxSend: -1, Queue: true}
 	reply := new(raw)
 	if err := s.Invoke(ctx, call, &raw{Bytes: []byte(body)}, reply); err != nil {
 		return "", lupine.AsError(err)

@@ -18,6 +18,9 @@ func (s *session) Invoke(ctx context.Context, call *lupine.Call, req, reply any)
 	st := streamPool.Get().(*clientStream)
 	err := s.invoke(ctx, st, call, req, reply)
 	st.recycle()
+	if err == errFull {
+		return lupine.ErrFull
+	}
 	if err != nil {
 		return err // not a nil *Error in an error
 	}
@@ -119,9 +122,8 @@ func (s *session) start(ctx context.Context, st *clientStream, call *lupine.Call
 			return lupine.Errorf(lupine.ResourceExhausted, "the call's header takes %d bytes, more than the %d that the server accepts", n, limit).NotExecuted()
 		}
 	}
-	defer s.redeem() // last: free has taken account of the call by then
 	if s.dead != nil || s.downed || s.eng.CanOpen() != nil || len(s.slots) > 0 {
-		if err := s.slot(ctx); err != nil {
+		if err := s.slot(ctx, call.Queue); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,7 @@ func (c *lateContext) Err() error {
 }
 
 func chatCall() *lupine.Call {
-	return &lupine.Call{Method: &echoMethods[3], MaxReceive: lupine.DefaultMaxReceive, MaxSend: -1}
+	return &lupine.Call{Method: &echoMethods[3], MaxReceive: lupine.DefaultMaxReceive, MaxSend: -1, Queue: true}
 }
 
 // TestResetAtDeadline: a server that cancels a call at its deadline may be a

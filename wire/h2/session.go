@@ -22,13 +22,10 @@ type session struct {
 	authority string
 	agent     string
 
-	// free is how many calls would start at once; promised is how many were told
-	// so by Ready and have not come yet.
-	free, promised atomic.Int32
-	full           atomic.Int64 // since when all places are promised and nobody comes; 0: not
-	sizes          sizeHint     // of unary requests
-	blocks         map[*lupine.Method]*hpack.Block
-	scratch        []byte
+	free    atomic.Int32 // how many calls would start at once
+	sizes   sizeHint     // of unary requests
+	blocks  map[*lupine.Method]*hpack.Block
+	scratch []byte
 
 	slots  []*waiter // calls that wait for the peer to allow another stream
 	idle   []chan struct{}
@@ -52,40 +49,8 @@ type session struct {
 // few, but a proxy makes them up.
 const maxBlocks = 1024
 
-// Ready reports whether a call opened now would start at once. It keeps a place
-// for who is told so: a crowd that asks before any of it has opened its call is
-// not sent here as a whole.
-func (s *session) Ready() bool {
-	for {
-		p, free := s.promised.Load(), s.free.Load()
-		if p >= free {
-			// Some who were told so never come: their credentials failed, say. A
-			// second without anybody coming is long enough.
-			now, since := clock(), s.full.Load()
-			if since == 0 {
-				s.full.CompareAndSwap(0, now)
-			}
-			if free == 0 || since == 0 || now-since < int64(time.Second) || !s.full.CompareAndSwap(since, 0) {
-				return false
-			}
-			s.promised.Store(0)
-			continue
-		}
-		if s.promised.CompareAndSwap(p, p+1) {
-			return true
-		}
-	}
-}
-
-// redeem takes one promise of Ready back: the call is here. The lock is held.
-func (s *session) redeem() {
-	if s.full.Load() != 0 {
-		s.full.Store(0)
-	}
-	if p := s.promised.Load(); p > 0 {
-		s.promised.CompareAndSwap(p, p-1)
-	}
-}
+// Ready reports whether a call opened now would start at once.
+func (s *session) Ready() bool { return s.free.Load() > 0 }
 
 // Peer describes the server.
 func (s *session) Peer() *lupine.Peer { return s.peerInfo }
@@ -255,8 +220,11 @@ func (s *session) nextSlot() {
 	}
 }
 
-// slot waits until a stream may be opened. The lock is held before and after.
-func (s *session) slot(ctx context.Context) *lupine.Error {
+// errFull stands for lupine.ErrFull where errors have to be *lupine.Errors.
+var errFull = lupine.Errorf(lupine.Unavailable, "%w", lupine.ErrFull).NotExecuted()
+
+// slot waits until a stream may be opened, if the call is to queue. The lock is held before and after.
+func (s *session) slot(ctx context.Context, queue bool) *lupine.Error {
 	first := true
 	for {
 		err := s.eng.CanOpen()
@@ -265,10 +233,12 @@ func (s *session) slot(ctx context.Context) *lupine.Error {
 			return lupine.Errorf(lupine.Unavailable, "connection to %s: %w", s.peerInfo.RemoteAddr, s.dead).NotExecuted()
 		case s.downed:
 			return lupine.Errorf(lupine.Unavailable, "connection to %s: %w", s.peerInfo.RemoteAddr, s.why).NotExecuted()
-		case err == nil && (len(s.slots) == 0 || !first):
-			return nil
+		case err == nil && (len(s.slots) == 0 || !first || !queue):
+			return nil // free has kept room for those who wait
 		case err != nil && err != engine.ErrFull:
 			return lupine.Errorf(lupine.Unavailable, "connection to %s: %w", s.peerInfo.RemoteAddr, err).NotExecuted()
+		case !queue:
+			return errFull
 		}
 		w := new(waiter)
 		w.ch = make(chan struct{}, 1)

@@ -162,13 +162,13 @@ func TestPeerLimit(t *testing.T) {
 	if !s.Ready() {
 		t.Error("not ready before the first call")
 	}
-	if s.Ready() {
-		t.Error("the only place was promised twice")
-	}
 	go start()
 	first := <-ids
 	if s.Ready() {
 		t.Error("ready although the limit is reached")
+	}
+	if _, err := s.Open(soon(t), &lupine.Call{Method: &echoMethods[0]}); err != lupine.ErrFull {
+		t.Errorf("a call that is not to wait here: %v", err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
 	defer cancel()

@@ -256,6 +256,9 @@ func (s *session) Open(ctx context.Context, call *lupine.Call) (lupine.Stream, e
 	s.mu.Lock()
 	err := s.start(ctx, st, call)
 	s.mu.Unlock()
+	if err == errFull {
+		return nil, lupine.ErrFull
+	}
 	if err != nil {
 		return nil, err
 	}
