@@ -42,6 +42,9 @@ descriptors: ## lupine gen's descriptors beside protoc's and buf's, over googlea
 descriptors-short: ## the same without googleapis and buf; seconds
 	interop/descriptors/run.sh short
 
+googleapis: ## build the Go code of every googleapis package; an hour, 10 GB of disk
+	interop/descriptors/googleapis.sh
+
 conformance: ## the Connect conformance suite in gRPC mode, our server and our client
 	interop/conformance/run.sh
 
@@ -61,4 +64,4 @@ hostile: ## attack a server and a client process and print what came of it; HOST
 ci: ## what CI runs; installs Debian packages
 	.ci/run
 
-.PHONY: help demo test race generate lint bench bench-codec sim fuzz protobuf-conformance descriptors descriptors-short ci conformance grpc-interop peers hostile h2spec
+.PHONY: help demo test race generate lint bench bench-codec sim fuzz protobuf-conformance descriptors descriptors-short googleapis ci conformance grpc-interop peers hostile h2spec
