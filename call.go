@@ -40,7 +40,7 @@ type Call struct {
 	opts     callResults
 	attempt  int
 	reserved attempt // of Start, for the first attempt
-	observe func(Event)
+	observe  func(Event)
 }
 
 // callResults is where options ask results to be put.
