@@ -55,6 +55,7 @@ type link struct {
 
 	dead   error // why the link ended; nil while it lives
 	closed chan struct{}
+	parted chan struct{} // if not nil, closed once the socket is
 }
 
 // linkUser is the client's or the server's half. All methods are called with the
@@ -284,6 +285,8 @@ func (l *link) writeBehind() {
 			l.die(err)
 		case l.dead != nil:
 			l.shut()
+		case l.eng.Idle():
+			l.peer.flushed()
 		default:
 			l.flush(false)
 		}
@@ -396,7 +399,11 @@ func (l *link) shut() {
 	}
 	var broken *engine.Error
 	if errors.As(l.dead, &broken) || l.dead == errDrained {
+		parted := l.parted
 		go func() { // what we said last must not be lost
+			if parted != nil {
+				defer close(parted)
+			}
 			if l.tls != nil {
 				l.tls.SetWriteDeadline(time.Now().Add(time.Second))
 				l.tls.CloseWrite()

@@ -5,10 +5,13 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	xhttp2 "golang.org/x/net/http2"
 
 	"github.com/lupine-rpc/lupine"
 )
@@ -83,5 +86,54 @@ func TestRollingRestart(t *testing.T) {
 	}
 	if int64(len(ran)) != calls.Load() {
 		t.Errorf("%d calls, %d ran", calls.Load(), len(ran))
+	}
+}
+
+// lingering is a connection that takes its time to close, as one does whose last
+// bytes are on their way.
+type lingering struct {
+	net.Conn
+	closed *atomic.Bool
+}
+
+func (c lingering) CloseWrite() error { return c.Conn.(*net.TCPConn).CloseWrite() }
+
+func (c lingering) Close() error {
+	time.Sleep(20 * time.Millisecond) // the time it takes
+	c.closed.Store(true)
+	return c.Conn.Close()
+}
+
+type lingeringListener struct {
+	net.Listener
+	closed *atomic.Bool
+}
+
+func (l lingeringListener) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return lingering{c, l.closed}, err
+}
+
+// TestDrainWaitsForClose: a program exits when Drain returns, and what the kernel
+// has not been given by then is lost. So every connection must be closed by then,
+// not about to be.
+func TestDrainWaitsForClose(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var closed atomic.Bool
+	s := serveEcho(t, echo{}, Config{Listener: lingeringListener{l, &closed}})
+	f := fakeClient(t, s.addr)
+	f.call(1, "Say", "x")
+	f.next(true, is[*xhttp2.MetaHeadersFrame])
+	drained := make(chan error, 1)
+	go func() { drained <- s.Drain(soon(t)) }()
+	f.rest() // answers the PING between the two GOAWAYs, and does not close first
+	if err := <-drained; err != nil {
+		t.Fatal(err)
+	}
+	if !closed.Load() {
+		t.Error("Drain returned before the connection was closed")
 	}
 }

@@ -204,15 +204,25 @@ func (sv *served) broken(err error) {
 			t.Stop()
 		}
 	}
-	go sv.l.gone(sv) // it takes another lock
+	if err == errDrained {
+		// The process may exit when all are gone: not before the last replies left.
+		sv.parted = make(chan struct{})
+	}
+	go func(parted chan struct{}) { // it takes another lock
+		if parted != nil {
+			<-parted
+		}
+		sv.l.gone(sv)
+	}(sv.parted)
 }
 
 // drained is told that a stream's pending bytes are free again.
 func (sv *served) drained(es *engine.Stream) { es.Owner.(*serverCall).sent() }
 
-// flushed ends a link that is drained.
+// flushed ends a link that is drained. While somebody writes it waits: the writer
+// comes here when it is done.
 func (sv *served) flushed() {
-	if sv.draining && sv.eng.GoneAway() && sv.eng.Held() == 0 && sv.eng.Streams() == 0 {
+	if sv.draining && !sv.writing && sv.eng.GoneAway() && sv.eng.Held() == 0 && sv.eng.Streams() == 0 {
 		sv.die(errDrained)
 	}
 }
