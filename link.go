@@ -74,6 +74,7 @@ type Link struct {
 	state    atomic.Uint32
 	sessions atomic.Pointer[[]*linkSession] // replaced, never changed
 	next     atomic.Uint32                  // which session waits for the next call, when all are full
+	slow     atomic.Bool                    // the dial under way has had its head start
 	useless  atomic.Int32                   // sessions in a row that were lost when hardly made; a call that succeeds ends the row
 
 	mu      sync.Mutex
@@ -99,6 +100,11 @@ type linkSession struct {
 // the first delay of [Backoff], and with no call that succeeded) before the next
 // dial has to wait as after a failed one.
 const freeRedials = 3
+
+// headStart is how long a dial may take before [PickFirst] tries the next endpoint
+// beside it (RFC 8305, section 5). An address that answers nothing, as one behind a
+// cut link or of a process that is stopped, would hold calls for DialTimeout.
+const headStart = 250 * time.Millisecond
 
 // lookAgainEvery is how often calls that wait for a further session look whether
 // one of those there are has room again.
@@ -145,6 +151,19 @@ func (l *Link) connect() {
 	late := false // the Conn was closed meanwhile
 	up := make(chan struct{})
 	config := &l.conn.config
+	over := false // with l.mu
+	head := time.AfterFunc(headStart, func() {
+		l.mu.Lock()
+		slow := !over
+		if slow {
+			l.slow.Store(true)
+		}
+		l.mu.Unlock()
+		if slow {
+			l.conn.linkChanged()
+		}
+	})
+	defer head.Stop()
 	session, err := l.wire.Dial(ctx, l.endpoint, SessionOptions{
 		Down: func(err error) {
 			made.down.Store(true)
@@ -160,7 +179,8 @@ func (l *Link) connect() {
 	})
 	made.Session, made.made = session, time.Now()
 	l.mu.Lock()
-	l.dialing = false
+	l.dialing, over = false, true
+	l.slow.Store(false)
 	switch {
 	case err != nil:
 		l.failed(err)

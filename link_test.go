@@ -88,6 +88,51 @@ func TestDialErrors(t *testing.T) {
 	}
 }
 
+// TestPickFirstHeadStart: an address that answers nothing holds calls for a moment
+// alone, at the first dial and when the session there has died; the one that works
+// is stayed with when it answers after all.
+func TestPickFirstHeadStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent := true
+		w := &fakeWire{dial: func(ctx context.Context, to lupine.Endpoint, _ int) error {
+			if !silent || to.Addr != "a" {
+				return nil
+			}
+			select {
+			case <-ctx.Done():
+				return ctx.Err()
+			case <-time.After(10 * time.Second): // it goes on
+				return nil
+			}
+		}}
+		conn := dial(t, lupine.DialConfig{}, w.to("a", "b"))
+		defer conn.Close()
+		began := time.Now()
+		wantCall(t, conn, "b")
+		if took := time.Since(began); took != 250*time.Millisecond {
+			t.Errorf("the first call took %v, want 250 ms", took)
+		}
+		time.Sleep(time.Minute)
+		wantCall(t, conn, "b")
+		if got := w.dialed(); !slices.Equal(got, []string{"a", "b"}) {
+			t.Errorf("dialed %q", got)
+		}
+		// A dial that ended in time leaves no head start behind for the next.
+		silent = false
+		w.session(0).down(errors.New("broke")) // b's: the first that was made
+		synctest.Wait()
+		wantCall(t, conn, "a")
+		silent = true
+		w.session(1).down(errors.New("broke")) // a's
+		synctest.Wait()
+		began = time.Now()
+		wantCall(t, conn, "b")
+		if took := time.Since(began); took > 250*time.Millisecond {
+			t.Errorf("failing over took %v, want 250 ms at most", took)
+		}
+	})
+}
+
 // TestPickFirst: calls go to the first address that can be reached, and stay there
 // while it works.
 func TestPickFirst(t *testing.T) {

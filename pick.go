@@ -37,7 +37,8 @@ type Outcome struct {
 }
 
 // PickFirst makes a Picker that sends every call to the first link that can be
-// reached, in the order the resolver gave, and stays with it while it works.
+// reached, in the order the resolver gave, and stays with it while it works. While
+// a dial takes longer than 250 ms, the next link is tried beside it.
 func PickFirst() Picker { return new(pickFirst) }
 
 type pickFirst struct {
@@ -65,7 +66,7 @@ func (p *pickFirst) Pick(info PickInfo) (*Link, func(Outcome), error) {
 		links = *all
 	}
 	var idle, ready *Link
-	waiting := false
+	waiting, slow := false, false
 	for _, l := range links {
 		switch l.State() {
 		case Ready:
@@ -73,7 +74,11 @@ func (p *pickFirst) Pick(info PickInfo) (*Link, func(Outcome), error) {
 				ready = l
 			}
 		case Connecting:
-			waiting = true
+			if l.slow.Load() {
+				slow = true
+			} else {
+				waiting = true
+			}
 		case Idle:
 			if idle == nil {
 				idle = l
@@ -88,6 +93,8 @@ func (p *pickFirst) Pick(info PickInfo) (*Link, func(Outcome), error) {
 		return nil, nil, nil
 	case idle != nil:
 		idle.Connect()
+		return nil, nil, nil
+	case slow:
 		return nil, nil, nil
 	}
 	return nil, nil, LinkErrors(links)
