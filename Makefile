@@ -59,9 +59,15 @@ h2spec: ## h2spec on our port and on nghttpd's; needs Debian's nghttp2-server
 
 HOSTILE ?= quick
 hostile: ## attack a server and a client process and print what came of it; HOSTILE=full for all of it
-	LUPINE_HOSTILE=$(HOSTILE) go test -C interop -count=1 -timeout 60m ./hostile
+	cd interop/hostile && LUPINE_HOSTILE=$(HOSTILE) go test -count=1 -timeout 60m
+
+differential: ## the same closures through grpc-go and Lupine, results compared
+	cd interop/differential && go test -count=1
+
+faults: ## kill, stop, cut off, drain and restart real servers under load, ours and grpc-go's; root for the cut link
+	cd interop && go run ./faults $(FAULTS)
 
 ci: ## what CI runs; installs Debian packages
 	.ci/run
 
-.PHONY: help demo test race generate lint bench bench-codec sim fuzz protobuf-conformance descriptors descriptors-short googleapis ci conformance grpc-interop peers hostile h2spec
+.PHONY: help demo test race generate lint bench bench-codec sim fuzz protobuf-conformance descriptors descriptors-short googleapis ci conformance grpc-interop peers hostile h2spec differential faults
