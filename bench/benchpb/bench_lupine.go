@@ -171,7 +171,7 @@ func (x *Message) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = protobuf.PutBytes(b, 0x0a, x.Payload)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -197,7 +197,7 @@ func (x *Count) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = protobuf.PutVarint(b, 0x08, uint64(x.Messages))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -224,7 +224,7 @@ func (x *WorkRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.PutVarint(b, 0x08, uint64(x.Kind))
 	b = protobuf.PutVarint(b, 0x10, uint64(x.Micros))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -247,4 +247,4 @@ func (x *WorkRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

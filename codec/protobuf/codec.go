@@ -18,10 +18,10 @@ const (
 	// is an error and not an endless loop; it cannot be changed.
 	MaxEncodeDepth = 10000
 
-	// GeneratedVersion1 is referred to by generated code. When the runtime can
+	// GeneratedVersion2 is referred to by generated code. When the runtime can
 	// no longer serve code of that form, the constant goes away and old code
 	// stops compiling, with a clear cause.
-	GeneratedVersion1 = 1
+	GeneratedVersion2 = true
 )
 
 // Codec marshals Protocol Buffers messages. The zero value is ready for use,

@@ -195,7 +195,7 @@ func ReadPackedVarint[T Integer](list *[]T, b []byte, i int) int {
 		*list = s
 		return i + n
 	}
-	s, code := appendPacked(s, b, count)
+	s, code := readPacked(s, b, count)
 	*list = s
 	if code < 0 {
 		return code
@@ -203,10 +203,10 @@ func ReadPackedVarint[T Integer](list *[]T, b []byte, i int) int {
 	return i + n
 }
 
-// appendPacked appends the count varints in b to s, which has room for them.
+// readPacked appends the count varints in b to s, which has room for them.
 // Where widths vary it takes eight bytes at a time instead of branching on
 // each.
-func appendPacked[T Integer](s []T, b []byte, count int) ([]T, int) {
+func readPacked[T Integer](s []T, b []byte, count int) ([]T, int) {
 	at := len(s)
 	out := s[at : at+count]
 	i, k := 0, 0

@@ -12,50 +12,77 @@ func bits64[T ~int64 | ~uint64 | ~float64](p *T) uint64 { return *(*uint64)(unsa
 
 // AppendPackedVarint appends a packed list unless it is empty.
 func AppendPackedVarint[T Integer](b []byte, tag uint64, list []T) []byte {
-	if len(list) == 0 {
-		return b
-	}
-	size := 0
-	for _, v := range list {
-		size += SizeVarint(uint64(v))
-	}
-	b = appendTagVarint(b, tag, uint64(size))
-	if size == len(list) {
-		for _, v := range list {
-			b = append(b, byte(v))
-		}
-		return b
-	}
-	// With eight bytes to spare every number but a huge one is one store.
-	b = slices.Grow(b, size+8)
-	out, i := b[len(b):len(b)+size+8], 0
-	for _, v := range list {
-		if u := uint64(v); u < 1<<56 {
-			w, n := spread(u)
-			binary.LittleEndian.PutUint64(out[i:], w)
-			i += n
-		} else {
-			i += binary.PutUvarint(out[i:], u)
-		}
-	}
-	return b[:len(b)+size]
+	return appendPacked(b, tag, list, false)
 }
 
 // AppendPackedSint is AppendPackedVarint in zigzag form.
 func AppendPackedSint[T int32 | int64](b []byte, tag uint64, list []T) []byte {
+	return appendPacked(b, tag, list, true)
+}
+
+// appendPacked guesses how long the length will be, and goes over the list
+// once.
+func appendPacked[T Integer](b []byte, tag uint64, list []T, zigzag bool) []byte {
 	if len(list) == 0 {
 		return b
 	}
-	size := 0
-	for _, v := range list {
-		size += SizeVarint(Zigzag(int64(v)))
+	middle := uint64(list[len(list)/2])
+	if zigzag {
+		middle = Zigzag(int64(middle))
 	}
-	b = appendTagVarint(b, tag, uint64(size))
-	b = slices.Grow(b, size)
-	for _, v := range list {
-		b = appendVarint(b, Zigzag(int64(v)))
+	guess := uint64(len(list)) * uint64(SizeVarint(middle))
+	room := SizeVarint(guess)
+	b = appendTagVarint(b, tag, guess) // to be overwritten
+	p := len(b)
+	for len(list) > 0 {
+		few := list[:min(len(list), 64)]
+		list = list[len(few):]
+		if cap(b)-len(b) < len(few)*maxVarint {
+			b = slices.Grow(b, len(few)*maxVarint+len(list))
+		}
+		n := putVarints(b[len(b):cap(b)], few, zigzag, middle < 1<<7)
+		b = b[:len(b)+n]
 	}
-	return b
+	return moveLength(b, p, room)
+}
+
+// putVarints writes the varints of list to b, which has maxVarint bytes for each,
+// and returns their length. small says that most take one byte: worth a branch.
+func putVarints[T Integer](b []byte, list []T, zigzag, small bool) int {
+	b = b[:len(list)*maxVarint]
+	i := 0
+	for _, v := range list {
+		u := uint64(v)
+		if zigzag {
+			u = Zigzag(int64(v))
+		}
+		if small && u < 1<<7 {
+			b[i] = byte(u)
+			i++
+			continue
+		}
+		if u >= 1<<56 {
+			i += putWide(b[i:], u)
+			continue
+		}
+		w, size := spread(u)
+		// Eight bytes from i on are in b: each number before this one has
+		// taken at most maxVarint, and this one has as many. FuzzEncode and
+		// TestPackedRoom go to the ends.
+		putWord(unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), i), w)
+		i += size
+	}
+	return i
+}
+
+// putWide writes the varint of v >= 1<<56, nine bytes or ten.
+func putWide(b []byte, v uint64) int {
+	_ = b[maxVarint-1]
+	w, _ := spread(v & (1<<56 - 1))
+	binary.LittleEndian.PutUint64(b, w|high)
+	b[8] = byte(v>>56)&0x7f | byte(v>>63)<<7
+	b[9] = byte(v >> 63)
+	return 9 + int(v>>63)
 }
 
 // AppendPackedBool appends a packed list unless it is empty.

@@ -1,11 +1,11 @@
 package protobuf
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"slices"
 	"unicode/utf8"
-
-	"encoding/binary"
+	"unsafe"
 )
 
 // Encoder is the state of one Append. Generated code passes it down.
@@ -39,12 +39,15 @@ func (e *Encoder) Leave() { e.depth-- }
 // End completes a length-delimited value that begins at b[p:]: the length goes
 // into the one byte before it, or is made room for.
 func End(b []byte, p int) []byte {
-	if len(b)-p < 1<<7 {
-		b[p-1] = byte(len(b) - p)
+	n := len(b) - p
+	if n < 1<<7 {
+		b[p-1] = byte(n)
 		return b
 	}
-	return moveLength(b, p, 1)
+	return move1(b, p)
 }
+
+func move1(b []byte, p int) []byte { return moveLength(b, p, 1) }
 
 // End2 is End where two bytes have been left for the length.
 func End2(b []byte, p int) []byte {
@@ -57,6 +60,9 @@ func End2(b []byte, p int) []byte {
 	return b
 }
 
+// End3 is End where three bytes have been left for the length.
+func End3(b []byte, p int) []byte { return moveLength(b, p, 3) }
+
 const (
 	// deepFrom is from which nesting of recursive messages on lengths get
 	// deepRoom bytes. Moving what is inside at every level would take time that
@@ -68,33 +74,41 @@ const (
 	moveMost = 4 << 10
 )
 
-// open begins a length-delimited field, close ends it: like End, but for
-// messages that may be nested deeply.
-func (e *Encoder) open(b []byte, tag uint64) []byte {
-	b = appendVarint(b, tag)
-	if e.depth < deepFrom {
-		return append(b, 0)
+// Open begins a length-delimited field, Close ends it: like End, but for what
+// may be nested deeply. tag is one byte, or the last byte of several.
+func (e *Encoder) Open(b []byte, tag byte) []byte {
+	if e.depth >= deepFrom {
+		return openDeep(b, tag)
 	}
-	return append(b, make([]byte, deepRoom)...)
+	return append(b, tag, 0)
 }
 
-func (e *Encoder) close(b []byte, p int) []byte {
+func openDeep(b []byte, tag byte) []byte { return append(b, tag, 0, 0, 0, 0, 0) }
+
+// Close completes a field that Open began; p is the length that b had then.
+func (e *Encoder) Close(b []byte, p int) []byte {
+	if e.depth >= deepFrom {
+		return closeDeep(b, p)
+	}
+	return End(b, p)
+}
+
+// closeDeep is Close where deepRoom bytes have been left for the length.
+func closeDeep(b []byte, p int) []byte {
 	n := len(b) - p
-	switch {
-	case e.depth < deepFrom:
-		return End(b, p)
-	case n <= moveMost:
+	if n <= moveMost {
 		return moveLength(b, p, deepRoom)
 	}
 	putVarint(b[p-deepRoom:p], uint64(n))
 	return b
 }
 
-// Nested appends a message field of a type that the message itself may be
-// inside of.
-func (e *Encoder) Nested(b []byte, tag uint64, m Message) []byte {
-	b = e.open(b, tag)
-	return e.close(m.LupineAppend(e, b), len(b))
+// open is Open for any tag.
+func (e *Encoder) open(b []byte, tag uint64) []byte {
+	for ; tag >= 1<<7; tag >>= 7 {
+		b = append(b, byte(tag)|0x80)
+	}
+	return e.Open(b, byte(tag))
 }
 
 // moveLength writes the length of b[p:] before it, where room bytes have been
@@ -134,8 +148,7 @@ func appendVarint(b []byte, v uint64) []byte {
 	return appendLongVarint(b, v)
 }
 
-// appendLongVarint is appendVarint for two bytes and more. It spreads the
-// bits with arithmetic: widths are hard to predict, so branches are dear.
+// appendLongVarint is appendVarint for two bytes and more.
 //
 //go:noinline
 func appendLongVarint(b []byte, v uint64) []byte {
@@ -148,14 +161,22 @@ func appendLongVarint(b []byte, v uint64) []byte {
 	return b[:n+size]
 }
 
+// maxVarint is the most bytes that a varint takes.
+const maxVarint = 10
+
 // spread returns the varint of v < 1<<56 in the low bytes of a word, and its
-// length in bytes.
+// length in bytes. It has no branches: widths are hard to predict.
 func spread(v uint64) (w uint64, size int) {
 	size = SizeVarint(v)
-	w = v&0x000000000fffffff | v&0x00fffffff0000000<<4
-	w = w&0x00003fff00003fff | w&0x0fffc0000fffc000<<2
-	w = w&0x007f007f007f007f | w&0x3f803f803f803f80<<1
-	return w | 0x8080808080808080&(1<<(uint(size-1)*8&63)-1), size
+	// Four groups of seven bits move up by four, then those in the upper half
+	// of each by two, then every other one by one: adding h*(1<<k-1) to what
+	// includes h shifts h by k.
+	h := v & 0x00fffffff0000000
+	v += h<<4 - h
+	h = v & 0x0fffc0000fffc000
+	v += h * 3
+	v += v & 0x3f803f803f803f80
+	return v | high>>8>>(uint(8-size)*8&63), size
 }
 
 // Zigzag is how sint32 and sint64 map small negative numbers to small varints.
@@ -177,11 +198,14 @@ func AppendVarint(b []byte, tag, v uint64) []byte {
 	return appendTagVarint(b, tag, v)
 }
 
-// appendTagVarint is kept out of line so that its callers are not.
+// appendTagVarint is AppendVarint for larger tags and values.
 //
 //go:noinline
 func appendTagVarint(b []byte, tag, v uint64) []byte {
-	return appendVarint(appendVarint(b, tag), v)
+	for ; tag >= 1<<7; tag >>= 7 {
+		b = append(b, byte(tag)|0x80)
+	}
+	return appendTagged(b, byte(tag), v)
 }
 
 // PutVarint appends a varint field unless v is zero. tag is one byte: the
@@ -196,9 +220,26 @@ func PutVarint(b []byte, tag byte, v uint64) []byte {
 	return appendTagged(b, tag, v)
 }
 
+// appendTagged is PutVarint for two bytes and more.
+//
 //go:noinline
 func appendTagged(b []byte, tag byte, v uint64) []byte {
-	return appendLongVarint(append(b, tag), v)
+	n := len(b)
+	if cap(b)-n < 9 || v >= 1<<56 {
+		return appendAnyVarint(b, tag, v)
+	}
+	w, size := spread(v)
+	b = b[:n+9]
+	b[n] = tag
+	binary.LittleEndian.PutUint64(b[n+1:], w)
+	return b[:n+1+size]
+}
+
+// appendAnyVarint is appendTagged for huge values, and where b has to grow.
+//
+//go:noinline
+func appendAnyVarint(b []byte, tag byte, v uint64) []byte {
+	return binary.AppendUvarint(append(b, tag), v)
 }
 
 // PutFarVarint is PutVarint for larger tags.
@@ -207,6 +248,14 @@ func PutFarVarint(b []byte, tag, v uint64) []byte {
 		return b
 	}
 	return appendTagVarint(b, tag, v)
+}
+
+// PutBool appends a bool field if v is true.
+func PutBool(b []byte, tag byte, v bool) []byte {
+	if !v {
+		return b
+	}
+	return append(b, tag, 1)
 }
 
 // Integer is a field type written as a varint or a fixed-width integer.
@@ -240,10 +289,10 @@ func OptBool(b []byte, tag uint64, p *bool) []byte {
 
 // AppendFixed32 appends a 32-bit field.
 func AppendFixed32(b []byte, tag uint64, v uint32) []byte {
-	if tag < 1<<7 {
-		return append(b, byte(tag), byte(v), byte(v>>8), byte(v>>16), byte(v>>24))
+	for ; tag >= 1<<7; tag >>= 7 {
+		b = append(b, byte(tag)|0x80)
 	}
-	return binary.LittleEndian.AppendUint32(appendVarint(b, tag), v)
+	return append(b, byte(tag), byte(v), byte(v>>8), byte(v>>16), byte(v>>24))
 }
 
 // PutFixed32 appends a 32-bit field unless v is zero.
@@ -264,11 +313,11 @@ func OptFixed32[T ~int32 | ~uint32 | ~float32](b []byte, tag uint64, p *T) []byt
 
 // AppendFixed64 appends a 64-bit field.
 func AppendFixed64(b []byte, tag uint64, v uint64) []byte {
-	if tag < 1<<7 {
-		return append(b, byte(tag), byte(v), byte(v>>8), byte(v>>16), byte(v>>24),
-			byte(v>>32), byte(v>>40), byte(v>>48), byte(v>>56))
+	for ; tag >= 1<<7; tag >>= 7 {
+		b = append(b, byte(tag)|0x80)
 	}
-	return binary.LittleEndian.AppendUint64(appendVarint(b, tag), v)
+	return append(b, byte(tag), byte(v), byte(v>>8), byte(v>>16), byte(v>>24),
+		byte(v>>32), byte(v>>40), byte(v>>48), byte(v>>56))
 }
 
 // PutFixed64 appends a 64-bit field unless v is zero.
@@ -321,25 +370,92 @@ func OptRawString(b []byte, tag uint64, p *string) []byte {
 	return AppendBytes(b, tag, *p)
 }
 
-// AppendString appends a string field and checks that it is UTF-8.
+// AppendString appends a string field and checks that it is UTF-8. Most
+// strings are short and ASCII: a few words, which may overlap, hold them.
 func (e *Encoder) AppendString(b []byte, tag uint64, s string) []byte {
-	at := len(b)
-	if len(s) <= maxShort && cap(b)-at >= maxShort+2 && tag < 1<<7 {
-		b = b[: at+2+maxShort : cap(b)]
-		b[at], b[at+1] = byte(tag), byte(len(s))
-		if copyASCII((*[maxShort]byte)(b[at+2:]), s) {
-			return b[:at+2+len(s)]
-		}
+	at, n := len(b), len(s)
+	if n > maxShort || cap(b)-at < maxShort+2 || tag >= 1<<7 {
+		return e.appendString(b, tag, s)
 	}
-	return e.appendString(b[:at], tag, s)
+	// All writes go to the maxShort+2 bytes after at, which are b's; all reads
+	// are of the n bytes of s. FuzzEncode goes to the ends of both.
+	to, from := unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), at), unsafe.Pointer(unsafe.StringData(s))
+	*(*byte)(to) = byte(tag)
+	to = unsafe.Add(to, 1)
+	*(*byte)(to) = byte(n)
+	to = unsafe.Add(to, 1)
+	var bits uint64
+	switch {
+	case n >= 16:
+		x, y := word(from), word(unsafe.Add(from, 8))
+		z, w := word(unsafe.Add(from, n-16)), word(unsafe.Add(from, n-8))
+		putWord(to, x)
+		putWord(unsafe.Add(to, 8), y)
+		putWord(unsafe.Add(to, n-16), z)
+		putWord(unsafe.Add(to, n-8), w)
+		bits = x | y | z | w
+	case n >= 8:
+		x, y := word(from), word(unsafe.Add(from, n-8))
+		putWord(to, x)
+		putWord(unsafe.Add(to, n-8), y)
+		bits = x | y
+	case n >= 4:
+		x, y := halfWord(from), halfWord(unsafe.Add(from, n-4))
+		putHalfWord(to, x)
+		putHalfWord(unsafe.Add(to, n-4), y)
+		bits = uint64(x | y)
+	case n > 0:
+		x, y, z := s[0], s[n>>1], s[n-1]
+		*(*byte)(to) = x
+		*(*byte)(unsafe.Add(to, n>>1)) = y
+		*(*byte)(unsafe.Add(to, n-1)) = z
+		bits = uint64(x | y | z)
+	}
+	if bits&high != 0 {
+		e.checkText(s)
+	}
+	return b[:at+2+n]
 }
 
-// appendString is AppendString for long strings and those beyond ASCII.
-func (e *Encoder) appendString(b []byte, tag uint64, s string) []byte {
-	if !utf8.ValidString(s) {
-		e.badString()
+// checkText notes it if s is not UTF-8.
+//
+//go:noinline
+func (e *Encoder) checkText(s string) {
+	if !utf8.ValidString(s) && e.err == nil {
+		e.err = ErrUTF8
 	}
-	return append(appendTagVarint(b, tag, uint64(len(s))), s...)
+}
+
+// appendString is AppendString for long strings and far fields, and where b has
+// to grow.
+func (e *Encoder) appendString(b []byte, tag uint64, s string) []byte {
+	if tag >= 1<<7 { // all bytes of the tag but the last one
+		for ; tag >= 1<<7; tag >>= 7 {
+			b = append(b, byte(tag)|0x80)
+		}
+		return e.AppendString(b, tag, s)
+	}
+	switch n := len(s); {
+	case n < 1<<7:
+		b = append(b, byte(tag), byte(n))
+	case n < 1<<14:
+		b = append(b, byte(tag), byte(n)|0x80, byte(n>>7))
+	default:
+		b = appendTagVarint(b, tag, uint64(n))
+	}
+	if !isASCII(s) {
+		e.checkText(s)
+	}
+	return append(b, s...)
+}
+
+// AppendUnknown appends the fields that a message was decoded with and does
+// not know.
+func AppendUnknown(b, fields []byte) []byte {
+	if len(fields) == 0 {
+		return b
+	}
+	return append(b, fields...)
 }
 
 // PutString is AppendString unless s is empty.
@@ -356,12 +472,6 @@ func (e *Encoder) OptString(b []byte, tag uint64, p *string) []byte {
 		return b
 	}
 	return e.AppendString(b, tag, *p)
-}
-
-func (e *Encoder) badString() {
-	if e.err == nil {
-		e.err = ErrUTF8
-	}
 }
 
 // Large appends a message field that is likely to be not much longer than n

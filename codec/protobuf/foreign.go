@@ -12,7 +12,7 @@ import (
 // methods when the code was generated. It may have them all the same.
 func (e *Encoder) Foreign(b []byte, tag uint64, m proto.Message) []byte {
 	b = e.open(b, tag)
-	return e.close(e.foreign(b, m), len(b))
+	return e.Close(e.foreign(b, m), len(b))
 }
 
 // ForeignGroup is Foreign for a group.

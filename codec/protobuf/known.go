@@ -65,7 +65,7 @@ func asWrapper(m proto.Message) Message {
 
 // appendUnknown ends a well-known message; their unknown fields are private.
 func appendUnknown(b []byte, m proto.Message) []byte {
-	return append(b, m.ProtoReflect().GetUnknown()...)
+	return AppendUnknown(b, m.ProtoReflect().GetUnknown())
 }
 
 // keepUnknown gives a well-known message the unknown fields that were met.
@@ -215,7 +215,15 @@ func (x *structure) LupineAppend(e *Encoder, b []byte) []byte {
 	if x == nil || !e.Enter() {
 		return b
 	}
-	b = AppendMap(e, b, 0x0a, x.Fields, StringKind(), ForeignKind(x.Fields))
+	keys := SortedKeys(e, x.Fields)
+	for k, v := range x.Fields {
+		if keys != nil {
+			k, keys = keys[0], keys[1:]
+			v = x.Fields[k]
+		}
+		b = e.Open(b, 0x0a)
+		b = e.Close(e.Foreign(e.AppendString(b, 0x0a, k), 0x12, v), len(b))
+	}
 	e.Leave()
 	return appendUnknown(b, (*structpb.Struct)(x))
 }
@@ -231,7 +239,8 @@ func (x *listValue) LupineAppend(e *Encoder, b []byte) []byte {
 		return b
 	}
 	for _, v := range x.Values {
-		b = e.Nested(b, 0x0a, (*value)(v))
+		b = e.Open(b, 0x0a)
+		b = e.Close((*value)(v).LupineAppend(e, b), len(b))
 	}
 	e.Leave()
 	return appendUnknown(b, (*structpb.ListValue)(x))

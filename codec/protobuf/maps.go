@@ -1,9 +1,7 @@
 package protobuf
 
 import (
-	"encoding/binary"
 	"maps"
-	"math"
 	"slices"
 
 	"google.golang.org/protobuf/proto"
@@ -17,11 +15,10 @@ type Key interface {
 	int32 | int64 | uint32 | uint64 | bool | string
 }
 
-// Kind is how map keys and values of one field type are read and written.
-// Generated code gets it from the functions below.
+// Kind is how map keys and values of one field type are read. Generated code
+// gets it from the functions below.
 type Kind[T any] struct {
 	wire uint64
-	put  func(e *Encoder, b []byte, tag uint64, v T) []byte
 	// get returns what it read; v is what the entry has held so far. Values
 	// travel both ways rather than by pointer, so that they stay off the heap.
 	get func(d *Decoder, v T, b []byte, i int) (T, int)
@@ -33,109 +30,82 @@ func EnumKind[K Key, V ~int32](_ map[K]V) Kind[V] { return VarintKind[V]() }
 
 // VarintKind is for int32, int64, uint32 and uint64.
 func VarintKind[T Integer]() Kind[T] {
-	return Kind[T]{0,
-		func(_ *Encoder, b []byte, tag uint64, v T) []byte { return AppendVarint(b, tag, uint64(v)) },
-		func(_ *Decoder, v T, b []byte, i int) (T, int) {
-			i = ReadVarint(&v, b, i)
-			return v, i
-		}}
+	return Kind[T]{0, func(_ *Decoder, v T, b []byte, i int) (T, int) {
+		i = ReadVarint(&v, b, i)
+		return v, i
+	}}
 }
 
 // SintKind is for sint32 and sint64.
 func SintKind[T int32 | int64]() Kind[T] {
-	return Kind[T]{0,
-		func(_ *Encoder, b []byte, tag uint64, v T) []byte { return AppendVarint(b, tag, Zigzag(int64(v))) },
-		func(_ *Decoder, v T, b []byte, i int) (T, int) {
-			i = ReadSint(&v, b, i)
-			return v, i
-		}}
+	return Kind[T]{0, func(_ *Decoder, v T, b []byte, i int) (T, int) {
+		i = ReadSint(&v, b, i)
+		return v, i
+	}}
 }
 
 // BoolKind is for bool.
 func BoolKind() Kind[bool] {
-	return Kind[bool]{0,
-		func(_ *Encoder, b []byte, tag uint64, v bool) []byte { return AppendVarint(b, tag, Bool(v)) },
-		func(_ *Decoder, v bool, b []byte, i int) (bool, int) {
-			i = ReadBool(&v, b, i)
-			return v, i
-		}}
+	return Kind[bool]{0, func(_ *Decoder, v bool, b []byte, i int) (bool, int) {
+		i = ReadBool(&v, b, i)
+		return v, i
+	}}
 }
 
 // Fixed32Kind is for fixed32 and sfixed32.
 func Fixed32Kind[T int32 | uint32]() Kind[T] {
-	return Kind[T]{5,
-		func(_ *Encoder, b []byte, tag uint64, v T) []byte {
-			return binary.LittleEndian.AppendUint32(append(b, byte(tag)), uint32(v))
-		},
-		func(_ *Decoder, v T, b []byte, i int) (T, int) {
-			i = ReadFixed32(&v, b, i)
-			return v, i
-		}}
+	return Kind[T]{5, func(_ *Decoder, v T, b []byte, i int) (T, int) {
+		i = ReadFixed32(&v, b, i)
+		return v, i
+	}}
 }
 
 // Fixed64Kind is for fixed64 and sfixed64.
 func Fixed64Kind[T int64 | uint64]() Kind[T] {
-	return Kind[T]{1,
-		func(_ *Encoder, b []byte, tag uint64, v T) []byte {
-			return binary.LittleEndian.AppendUint64(append(b, byte(tag)), uint64(v))
-		},
-		func(_ *Decoder, v T, b []byte, i int) (T, int) {
-			i = ReadFixed64(&v, b, i)
-			return v, i
-		}}
+	return Kind[T]{1, func(_ *Decoder, v T, b []byte, i int) (T, int) {
+		i = ReadFixed64(&v, b, i)
+		return v, i
+	}}
 }
 
 // FloatKind is for float.
 func FloatKind() Kind[float32] {
-	return Kind[float32]{5,
-		func(_ *Encoder, b []byte, tag uint64, v float32) []byte {
-			return AppendFixed32(b, tag, math.Float32bits(v))
-		},
-		func(_ *Decoder, v float32, b []byte, i int) (float32, int) {
-			i = ReadFloat(&v, b, i)
-			return v, i
-		}}
+	return Kind[float32]{5, func(_ *Decoder, v float32, b []byte, i int) (float32, int) {
+		i = ReadFloat(&v, b, i)
+		return v, i
+	}}
 }
 
 // DoubleKind is for double.
 func DoubleKind() Kind[float64] {
-	return Kind[float64]{1,
-		func(_ *Encoder, b []byte, tag uint64, v float64) []byte {
-			return AppendFixed64(b, tag, math.Float64bits(v))
-		},
-		func(_ *Decoder, v float64, b []byte, i int) (float64, int) {
-			i = ReadDouble(&v, b, i)
-			return v, i
-		}}
+	return Kind[float64]{1, func(_ *Decoder, v float64, b []byte, i int) (float64, int) {
+		i = ReadDouble(&v, b, i)
+		return v, i
+	}}
 }
 
 // StringKind is for strings that are checked to be UTF-8.
 func StringKind() Kind[string] {
-	return Kind[string]{2, (*Encoder).AppendString,
-		func(d *Decoder, v string, b []byte, i int) (string, int) {
-			i = d.ReadString(&v, b, i)
-			return v, i
-		}}
+	return Kind[string]{2, func(d *Decoder, v string, b []byte, i int) (string, int) {
+		i = d.ReadString(&v, b, i)
+		return v, i
+	}}
 }
 
 // RawStringKind is for strings that are not checked.
 func RawStringKind() Kind[string] {
-	return Kind[string]{2,
-		func(_ *Encoder, b []byte, tag uint64, v string) []byte { return AppendBytes(b, tag, v) },
-		func(d *Decoder, v string, b []byte, i int) (string, int) {
-			i = d.ReadRawString(&v, b, i)
-			return v, i
-		}}
+	return Kind[string]{2, func(d *Decoder, v string, b []byte, i int) (string, int) {
+		i = d.ReadRawString(&v, b, i)
+		return v, i
+	}}
 }
 
 // BytesKind is for bytes.
 func BytesKind() Kind[[]byte] {
-	return Kind[[]byte]{2,
-		func(_ *Encoder, b []byte, tag uint64, v []byte) []byte { return AppendBytes(b, tag, v) },
-		func(d *Decoder, v []byte, b []byte, i int) ([]byte, int) {
-			i = d.ReadBytes(&v, b, i)
-			return v, i
-		}}
+	return Kind[[]byte]{2, func(d *Decoder, v []byte, b []byte, i int) ([]byte, int) {
+		i = d.ReadBytes(&v, b, i)
+		return v, i
+	}}
 }
 
 // MessageKind is for messages known to have Lupine's methods.
@@ -143,16 +113,12 @@ func MessageKind[K Key, T any, P interface {
 	*T
 	Message
 }](_ map[K]*T) Kind[*T] {
-	return Kind[*T]{2,
-		func(e *Encoder, b []byte, tag uint64, v *T) []byte {
-			return e.Nested(b, tag, P(v))
-		},
-		func(d *Decoder, v *T, b []byte, i int) (*T, int) {
-			if v == nil {
-				v = new(T)
-			}
-			return v, d.Message(P(v), b, i)
-		}}
+	return Kind[*T]{2, func(d *Decoder, v *T, b []byte, i int) (*T, int) {
+		if v == nil {
+			v = new(T)
+		}
+		return v, d.Message(P(v), b, i)
+	}}
 }
 
 // ForeignKind is for all other messages.
@@ -160,38 +126,22 @@ func ForeignKind[K Key, T any, P interface {
 	*T
 	proto.Message
 }](_ map[K]*T) Kind[*T] {
-	return Kind[*T]{2,
-		func(e *Encoder, b []byte, tag uint64, v *T) []byte { return e.Foreign(b, tag, P(v)) },
-		func(d *Decoder, v *T, b []byte, i int) (*T, int) {
-			if v == nil {
-				v = new(T)
-			}
-			return v, d.Foreign(P(v), b, i)
-		}}
-}
-
-// AppendMap appends a map field, sorted by key if so asked.
-func AppendMap[K Key, V any](e *Encoder, b []byte, tag uint64, m map[K]V, key Kind[K], val Kind[V]) []byte {
-	if len(m) == 0 {
-		return b
-	}
-	if e.deterministic {
-		for _, k := range sortedKeys(m) {
-			b = appendEntry(e, b, tag, k, m[k], key, val)
+	return Kind[*T]{2, func(d *Decoder, v *T, b []byte, i int) (*T, int) {
+		if v == nil {
+			v = new(T)
 		}
-		return b
-	}
-	for k, v := range m {
-		b = appendEntry(e, b, tag, k, v, key, val)
-	}
-	return b
+		return v, d.Foreign(P(v), b, i)
+	}}
 }
 
-func appendEntry[K Key, V any](e *Encoder, b []byte, tag uint64, k K, v V, key Kind[K], val Kind[V]) []byte {
-	b = e.open(b, tag)
-	at := len(b)
-	b = key.put(e, b, 1<<3|key.wire, k)
-	return e.close(val.put(e, b, 2<<3|val.wire, v), at)
+// SortedKeys returns the keys of a map field in the order in which to write
+// them, or nil where any order will do. In Go's own order there is no need to
+// look values up.
+func SortedKeys[K Key, V any](e *Encoder, m map[K]V) []K {
+	if !e.deterministic {
+		return nil
+	}
+	return sortedKeys(m)
 }
 
 func sortedKeys[K Key, V any](m map[K]V) []K {

@@ -9,73 +9,45 @@ import (
 // high has the top bit of every byte set: a word of ASCII has none of them.
 const high = 0x8080808080808080
 
-// maxShort is the length in bytes up to which copyASCII takes strings.
+// maxShort is the length in bytes up to which AppendString copies by words.
 const maxShort = 32
 
-// copyASCII copies s, of at most maxShort bytes, to dst if it is ASCII. Most
-// strings are short and ASCII: a few words, which may overlap, hold them.
-func copyASCII(dst *[maxShort]byte, s string) bool {
-	b := unsafe.Slice(unsafe.StringData(s), len(s))
-	switch n := len(b); {
+// word and putWord read and write the eight bytes at p, which must exist, as a
+// number in the order of the wire; halfWord and putHalfWord do so with four. The
+// compiler makes one instruction of each, where alignment and the machine's own
+// byte order allow it.
+func word(p unsafe.Pointer) uint64           { return binary.LittleEndian.Uint64((*[8]byte)(p)[:]) }
+func putWord(p unsafe.Pointer, w uint64)     { binary.LittleEndian.PutUint64((*[8]byte)(p)[:], w) }
+func halfWord(p unsafe.Pointer) uint32       { return binary.LittleEndian.Uint32((*[4]byte)(p)[:]) }
+func putHalfWord(p unsafe.Pointer, w uint32) { binary.LittleEndian.PutUint32((*[4]byte)(p)[:], w) }
+
+// isASCII reports whether all of s is.
+func isASCII(s string) bool {
+	p, n := unsafe.Pointer(unsafe.StringData(s)), len(s)
+	// All reads are of words within s. Those at its end may overlap others.
+	var bits uint64
+	switch {
+	case n >= 32:
+		end := n - 32
+		for i := 0; i < end; i += 32 {
+			q := unsafe.Add(p, i)
+			bits |= word(q) | word(unsafe.Add(q, 8)) | word(unsafe.Add(q, 16)) | word(unsafe.Add(q, 24))
+		}
+		p = unsafe.Add(p, end)
+		bits |= word(p) | word(unsafe.Add(p, 8)) | word(unsafe.Add(p, 16)) | word(unsafe.Add(p, 24))
 	case n >= 16:
-		x, y := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[8:])
-		z, w := binary.LittleEndian.Uint64(b[n-16:]), binary.LittleEndian.Uint64(b[n-8:])
-		if (x|y|z|w)&high != 0 || n > maxShort {
-			return false
-		}
-		binary.LittleEndian.PutUint64(dst[0:], x)
-		binary.LittleEndian.PutUint64(dst[8:], y)
-		binary.LittleEndian.PutUint64(dst[n-16:], z)
-		binary.LittleEndian.PutUint64(dst[n-8:], w)
+		bits = word(p) | word(unsafe.Add(p, 8)) | word(unsafe.Add(p, n-16)) | word(unsafe.Add(p, n-8))
 	case n >= 8:
-		x, y := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
-		if (x|y)&high != 0 {
-			return false
-		}
-		binary.LittleEndian.PutUint64(dst[0:], x)
-		binary.LittleEndian.PutUint64(dst[n-8:], y)
+		bits = word(p) | word(unsafe.Add(p, n-8))
 	case n >= 4:
-		x, y := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[n-4:])
-		if (x|y)&(high>>32) != 0 {
-			return false
-		}
-		binary.LittleEndian.PutUint32(dst[0:], x)
-		binary.LittleEndian.PutUint32(dst[n-4:], y)
-	default:
-		for i, c := range b {
-			if c >= 0x80 {
-				return false
-			}
-			dst[i] = c
-		}
+		bits = uint64(halfWord(p) | halfWord(unsafe.Add(p, n-4)))
+	case n > 0:
+		bits = uint64(s[0] | s[n>>1] | s[n-1])
 	}
-	return true
+	return bits&high == 0
 }
 
 // validText reports whether b is UTF-8, soon if it is ASCII.
 func validText(b []byte) bool {
-	i, n := 0, len(b)
-	for ; n-i >= 16; i += 16 {
-		if (binary.LittleEndian.Uint64(b[i:])|binary.LittleEndian.Uint64(b[i+8:]))&high != 0 {
-			return utf8.Valid(b[i:])
-		}
-	}
-	if n >= 16 {
-		if i < n && (binary.LittleEndian.Uint64(b[n-16:])|binary.LittleEndian.Uint64(b[n-8:]))&high != 0 {
-			return utf8.Valid(b[i:])
-		}
-		return true
-	}
-	var w uint64
-	switch {
-	case n >= 8:
-		w = binary.LittleEndian.Uint64(b) | binary.LittleEndian.Uint64(b[n-8:])
-	case n >= 4:
-		w = uint64(binary.LittleEndian.Uint32(b) | binary.LittleEndian.Uint32(b[n-4:]))
-	default:
-		for _, c := range b {
-			w |= uint64(c)
-		}
-	}
-	return w&high == 0 || utf8.Valid(b)
+	return isASCII(unsafe.String(unsafe.SliceData(b), len(b))) || utf8.Valid(b)
 }

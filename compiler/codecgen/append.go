@@ -2,6 +2,7 @@ package codecgen
 
 import (
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/compiler/protogen"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -43,7 +44,7 @@ func (m *message) appendMethod() error {
 	if recursive {
 		m.P("e.Leave()")
 	}
-	m.P("return append(b, x.unknownFields...)")
+	m.P("return ", m.rt("AppendUnknown"), "(b, x.unknownFields)")
 	m.P("}")
 	m.P()
 	return nil
@@ -54,8 +55,7 @@ func (m *message) appendField(f *protogen.Field) {
 	v := m.member(f.GoName)
 	switch {
 	case f.Desc.IsMap():
-		key, val := f.Message.Fields[0], f.Message.Fields[1]
-		m.P("b = ", m.rt("AppendMap"), "(e, b, ", hex(tagOf(f, 2)), ", ", v, ", ", m.kind(key, v), ", ", m.kind(val, v), ")")
+		m.appendMap(f, v)
 	case f.Message != nil && f.Desc.IsList():
 		if m.opaque {
 			m.P("if ", v, " != nil {")
@@ -85,12 +85,53 @@ func (m *message) appendField(f *protogen.Field) {
 	}
 }
 
+// appendMap writes the loop over a map. Types are left to inference: a name
+// such as e.Color could mean one of our variables.
+func (m *message) appendMap(f *protogen.Field, v string) {
+	key, val := f.Message.Fields[0], f.Message.Fields[1]
+	m.P("if len(", v, ") > 0 {")
+	m.P("keys := ", m.rt("SortedKeys"), "(e, ", v, ")")
+	m.P("for k, v := range ", v, " {")
+	m.P("if keys != nil {")
+	m.P("k, keys = keys[0], keys[1:]")
+	m.P("v = ", v, "[k]")
+	m.P("}")
+	m.open(tagOf(f, 2))
+	m.P("p := len(b)")
+	m.appendScalar(key, "Append", "k")
+	if val.Message != nil {
+		m.appendMessage(val, "v")
+	} else {
+		m.appendScalar(val, "Append", "v")
+	}
+	m.P("b = e.Close(b, p)")
+	m.P("}")
+	m.P("}")
+}
+
+// open writes the call that begins a field that Close will end.
+func (m *message) open(tag uint64) {
+	if tag < 0x80 {
+		m.P("b = e.Open(b, ", hex(tag), ")")
+		return
+	}
+	bytes := strings.Split(tagBytes(tag), ", ")
+	last := len(bytes) - 1
+	m.P("b = e.Open(append(b, ", strings.Join(bytes[:last], ", "), "), ", bytes[last], ")")
+}
+
 // appendScalar writes a call of an Append or Put function.
 func (m *message) appendScalar(f *protogen.Field, prefix, v string) {
 	s := m.scalarOf(f)
 	tag := tagOf(f, wireType(f.Desc.Kind()))
-	if prefix == "Put" && s.family == "Varint" && tag >= 0x80 {
-		prefix = "PutFar"
+	if prefix == "Put" && s.family == "Varint" {
+		switch {
+		case tag >= 0x80:
+			prefix = "PutFar"
+		case s.read == "Bool":
+			m.P("b = ", m.rt("PutBool"), "(b, ", hex(tag), ", ", v, ")")
+			return
+		}
 	}
 	m.P("b = ", m.writer(s, prefix+s.family), "(b, ", hex(tag), ", ", s.write(v), ")")
 }
@@ -127,13 +168,20 @@ func (m *message) appendMessage(f *protogen.Field, v string) {
 		begin, end := tagBytes(tag), tagBytes(tag+1)
 		m.P("b = append(", v, ".", appendMethod, "(e, append(b, ", begin, ")), ", end, ")")
 	case reaches(f.Message, m.Message):
-		m.P("b = e.Nested(b, ", hex(tag), ", ", v, ")")
+		m.open(tag)
+		m.P("b = e.Close(", v, ".", appendMethod, "(e, b), len(b))")
 	case payload(f.Message) != "":
 		m.P("b = e.Large(b, ", hex(tag), ", ", v, ", len(", v, ".", payload(f.Message), "()))")
-	case isLong(f.Message):
-		m.P("b = ", m.rt("End2"), "(", v, ".", appendMethod, "(e, append(b, ", tagBytes(tag), ", 0, 0)), len(b)+", tagLen(tag)+2, ")")
 	default:
-		m.P("b = ", m.rt("End"), "(", v, ".", appendMethod, "(e, append(b, ", tagBytes(tag), ", 0)), len(b)+", tagLen(tag)+1, ")")
+		// As many bytes for the length as it is likely to need.
+		end, zeros := "End", ", 0"
+		switch size := likelySize(f.Message, map[*protogen.Message]bool{}); {
+		case size >= 1<<13: // to move so much is dear: rather too much room than too little
+			end, zeros = "End3", ", 0, 0, 0"
+		case size >= 1<<7:
+			end, zeros = "End2", ", 0, 0"
+		}
+		m.P("b = ", m.rt(end), "(", v, ".", appendMethod, "(e, append(b, ", tagBytes(tag), zeros, ")), len(b)+", tagLen(tag)+len(zeros)/3, ")")
 	}
 }
 
@@ -170,24 +218,44 @@ func payload(m *protogen.Message) string {
 	return getter
 }
 
-// isLong guesses whether a message is likely to need a length of two bytes.
-// Being wrong costs moving the message by a byte, which is cheap only if it is
-// short.
-func isLong(m *protogen.Message) bool {
-	size := 0
+// likelySize guesses how many bytes a message takes, so as to leave room for
+// its length. Being wrong costs moving the message by a byte, which is cheap
+// only if it is short. Types in seen, which the message lies in, count as empty.
+func likelySize(m *protogen.Message, seen map[*protogen.Message]bool) int {
+	const (
+		text    = 16
+		number  = 3
+		many    = 3 // elements in a list
+		deepest = 6
+	)
+	if seen[m] || len(seen) >= deepest {
+		return 0
+	}
+	seen[m] = true
+	defer delete(seen, m)
+	size, oneofs := 0, map[*protogen.Oneof]bool{}
 	for _, f := range m.Fields {
+		if inOneof(f) {
+			if oneofs[f.Oneof] {
+				continue // the first stands for all
+			}
+			oneofs[f.Oneof] = true
+		}
+		n := number
 		switch {
-		case f.Desc.IsMap() || f.Desc.IsList() && f.Message != nil:
-			size += 64
-		case f.Desc.IsList() || f.Message != nil:
-			size += 32
+		case f.Message != nil:
+			n = 2 + likelySize(f.Message, seen)
 		case f.Desc.Kind() == protoreflect.StringKind || f.Desc.Kind() == protoreflect.BytesKind:
-			size += 16
-		default:
-			size += 3
+			n = text
+		}
+		if f.Desc.IsList() || f.Desc.IsMap() {
+			n *= many
+		}
+		if size += n; size >= 1<<13 {
+			break // as large as matters
 		}
 	}
-	return size >= 128
+	return size
 }
 
 // appendOneof writes the switch over a oneof's wrapper types.

@@ -49,7 +49,7 @@ func File(g *protogen.GeneratedFile, f *protogen.File, opts Options) error {
 	}
 	if fg.count > 0 {
 		g.P("// The runtime must be one that this code was written for.")
-		g.P("const _ = ", runtimePackage.Ident("GeneratedVersion1"))
+		g.P("const _ = ", runtimePackage.Ident("GeneratedVersion2"))
 		g.P()
 	}
 	return nil

@@ -137,7 +137,7 @@ func (x *Point) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.PutVarint(b, 0x08, protobuf.Zigzag(int64(x.Latitude)))
 	b = protobuf.PutVarint(b, 0x10, protobuf.Zigzag(int64(x.Longitude)))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -170,7 +170,7 @@ func (x *Area) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x.High != nil {
 		b = protobuf.End(x.High.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -201,7 +201,7 @@ func (x *Feature) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x.Location != nil {
 		b = protobuf.End(x.Location.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -232,7 +232,7 @@ func (x *RouteNote) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = protobuf.End(x.Location.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
 	}
 	b = e.PutString(b, 0x12, x.Message)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -263,7 +263,7 @@ func (x *RouteSummary) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x10, uint64(x.Features))
 	b = protobuf.PutVarint(b, 0x18, uint64(x.Metres))
 	b = protobuf.PutFixed64(b, 0x21, math.Float64bits(x.Seconds))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -290,4 +290,4 @@ func (x *RouteSummary) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

@@ -219,7 +219,7 @@ func (x *EchoRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x28, uint64(x.FailCode))
 	b = e.PutString(b, 0x32, x.FailMessage)
 	b = protobuf.PutVarint(b, 0x38, uint64(x.FailAfter))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -259,7 +259,7 @@ func (x *EchoReply) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.PutString(b, 0x0a, x.Text)
 	b = protobuf.PutBytes(b, 0x12, x.Payload)
 	b = protobuf.PutVarint(b, 0x18, uint64(x.Count))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -303,12 +303,13 @@ func (x *Everything) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutFixed64(b, 0x51, uint64(x.FFixed64))
 	b = protobuf.PutFixed32(b, 0x5d, uint32(x.FSfixed32))
 	b = protobuf.PutFixed64(b, 0x61, uint64(x.FSfixed64))
-	b = protobuf.PutVarint(b, 0x68, protobuf.Bool(x.FBool))
+	b = protobuf.PutBool(b, 0x68, x.FBool)
 	b = e.PutString(b, 0x72, x.FString)
 	b = protobuf.PutBytes(b, 0x7a, x.FBytes)
 	b = protobuf.PutFarVarint(b, 0x80, uint64(x.FEnum))
 	if x.FMessage != nil {
-		b = e.Nested(b, 0x8a, x.FMessage)
+		b = e.Open(append(b, 0x8a), 0x01)
+		b = e.Close(x.FMessage.LupineAppend(e, b), len(b))
 	}
 	b = protobuf.OptVarint(b, 0xa0, x.OInt32)
 	b = e.OptString(b, 0xaa, x.OString)
@@ -326,10 +327,62 @@ func (x *Everything) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0xb2, 0x02, 0)), len(b)+3)
 	}
 	b = protobuf.AppendVarints(b, 0x138, x.RUnpacked)
-	b = protobuf.AppendMap(e, b, 0x142, x.MString, protobuf.StringKind(), protobuf.StringKind())
-	b = protobuf.AppendMap(e, b, 0x14a, x.MMessage, protobuf.VarintKind[int32](), protobuf.MessageKind(x.MMessage))
-	b = protobuf.AppendMap(e, b, 0x152, x.MBytes, protobuf.BoolKind(), protobuf.BytesKind())
-	b = protobuf.AppendMap(e, b, 0x15a, x.MEnum, protobuf.VarintKind[uint64](), protobuf.EnumKind(x.MEnum))
+	if len(x.MString) > 0 {
+		keys := protobuf.SortedKeys(e, x.MString)
+		for k, v := range x.MString {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.MString[k]
+			}
+			b = e.Open(append(b, 0xc2), 0x02)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = e.AppendString(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.MMessage) > 0 {
+		keys := protobuf.SortedKeys(e, x.MMessage)
+		for k, v := range x.MMessage {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.MMessage[k]
+			}
+			b = e.Open(append(b, 0xca), 0x02)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, uint64(k))
+			b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.MBytes) > 0 {
+		keys := protobuf.SortedKeys(e, x.MBytes)
+		for k, v := range x.MBytes {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.MBytes[k]
+			}
+			b = e.Open(append(b, 0xd2), 0x02)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, protobuf.Bool(k))
+			b = protobuf.AppendBytes(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.MEnum) > 0 {
+		keys := protobuf.SortedKeys(e, x.MEnum)
+		for k, v := range x.MEnum {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.MEnum[k]
+			}
+			b = e.Open(append(b, 0xda), 0x02)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, uint64(k))
+			b = protobuf.AppendVarint(b, 0x10, uint64(v))
+			b = e.Close(b, p)
+		}
+	}
 	if x.WTimestamp != nil {
 		b = e.Foreign(b, 0x1e2, x.WTimestamp)
 	}
@@ -368,7 +421,7 @@ func (x *Everything) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -506,10 +559,11 @@ func (x *Everything_Inner) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.PutString(b, 0x0a, x.Name)
 	for _, v := range x.Children {
-		b = e.Nested(b, 0x12, v)
+		b = e.Open(b, 0x12)
+		b = e.Close(v.LupineAppend(e, b), len(b))
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -532,4 +586,4 @@ func (x *Everything_Inner) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

@@ -16,11 +16,11 @@ func (x *Small) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.PutVarint(b, 0x08, uint64(x.Id))
 	b = e.PutString(b, 0x12, x.Name)
-	b = protobuf.PutVarint(b, 0x18, protobuf.Bool(x.Active))
+	b = protobuf.PutBool(b, 0x18, x.Active)
 	b = protobuf.PutFixed64(b, 0x21, math.Float64bits(x.Score))
 	b = protobuf.PutVarint(b, 0x28, uint64(x.Kind))
 	b = protobuf.PutVarint(b, 0x30, uint64(x.UpdatedAt))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -65,7 +65,7 @@ func (x *Strings) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.PutString(b, 0x42, x.Summary)
 	b = e.PutString(b, 0x4a, x.Body)
 	b = e.AppendStrings(b, 0x52, x.Tags)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -123,7 +123,7 @@ func (x *Ints) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.AppendPackedVarint(b, 0x6a, x.Ids)
 	b = protobuf.AppendPackedSint(b, 0x72, x.Deltas)
 	b = protobuf.AppendPackedVarint(b, 0x7a, x.Counts)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -186,7 +186,7 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.PutString(b, 0x12, x.Namespace)
 	b = protobuf.PutBytes(b, 0x1a, x.Uid)
 	b = protobuf.PutVarint(b, 0x20, uint64(x.Generation))
-	b = protobuf.PutVarint(b, 0x28, protobuf.Bool(x.Paused))
+	b = protobuf.PutBool(b, 0x28, x.Paused)
 	b = protobuf.PutFixed64(b, 0x31, math.Float64bits(x.Weight))
 	b = protobuf.PutFixed32(b, 0x3d, math.Float32bits(x.Ratio))
 	b = protobuf.PutFixed32(b, 0x45, uint32(x.Checksum))
@@ -194,10 +194,62 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutFixed32(b, 0x55, uint32(x.Offset))
 	b = protobuf.PutFixed64(b, 0x59, uint64(x.Skew))
 	b = protobuf.PutVarint(b, 0x60, uint64(x.State))
-	b = protobuf.AppendMap(e, b, 0x6a, x.Labels, protobuf.StringKind(), protobuf.StringKind())
-	b = protobuf.AppendMap(e, b, 0x72, x.Annotations, protobuf.StringKind(), protobuf.StringKind())
-	b = protobuf.AppendMap(e, b, 0x7a, x.Nodes, protobuf.VarintKind[int32](), protobuf.MessageKind(x.Nodes))
-	b = protobuf.AppendMap(e, b, 0x82, x.Quotas, protobuf.StringKind(), protobuf.VarintKind[int64]())
+	if len(x.Labels) > 0 {
+		keys := protobuf.SortedKeys(e, x.Labels)
+		for k, v := range x.Labels {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Labels[k]
+			}
+			b = e.Open(b, 0x6a)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = e.AppendString(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Annotations) > 0 {
+		keys := protobuf.SortedKeys(e, x.Annotations)
+		for k, v := range x.Annotations {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Annotations[k]
+			}
+			b = e.Open(b, 0x72)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = e.AppendString(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Nodes) > 0 {
+		keys := protobuf.SortedKeys(e, x.Nodes)
+		for k, v := range x.Nodes {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Nodes[k]
+			}
+			b = e.Open(b, 0x7a)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, uint64(k))
+			b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Quotas) > 0 {
+		keys := protobuf.SortedKeys(e, x.Quotas)
+		for k, v := range x.Quotas {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Quotas[k]
+			}
+			b = e.Open(append(b, 0x82), 0x01)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = protobuf.AppendVarint(b, 0x10, uint64(v))
+			b = e.Close(b, p)
+		}
+	}
 	if x.Root != nil {
 		b = protobuf.End(x.Root.LupineAppend(e, append(b, 0x8a, 0x01, 0)), len(b)+3)
 	}
@@ -222,7 +274,7 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = protobuf.End(w.Tree.LupineAppend(e, append(b, 0xca, 0x01, 0)), len(b)+3)
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -308,13 +360,14 @@ func (x *Wide_Node) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.PutString(b, 0x0a, x.Name)
 	b = protobuf.PutVarint(b, 0x10, uint64(x.Port))
-	b = protobuf.PutVarint(b, 0x18, protobuf.Bool(x.Ready))
+	b = protobuf.PutBool(b, 0x18, x.Ready)
 	b = e.AppendStrings(b, 0x22, x.Addresses)
 	for _, v := range x.Children {
-		b = e.Nested(b, 0x2a, v)
+		b = e.Open(b, 0x2a)
+		b = e.Close(v.LupineAppend(e, b), len(b))
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -348,9 +401,9 @@ func (x *Traces) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	for _, v := range x.ResourceSpans {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		b = protobuf.End3(v.LupineAppend(e, append(b, 0x0a, 0, 0, 0)), len(b)+4)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -379,10 +432,10 @@ func (x *Traces_ResourceSpans) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 		b = protobuf.End(x.Resource.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
 	}
 	for _, v := range x.ScopeSpans {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
 	}
 	b = e.PutString(b, 0x1a, x.SchemaUrl)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -415,7 +468,7 @@ func (x *Traces_Resource) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
 	}
 	b = protobuf.PutVarint(b, 0x10, uint64(x.DroppedAttributesCount))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -443,13 +496,13 @@ func (x *Traces_ScopeSpans) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Scope != nil {
-		b = protobuf.End(x.Scope.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		b = protobuf.End2(x.Scope.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
 	}
 	for _, v := range x.Spans {
 		b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
 	}
 	b = e.PutString(b, 0x1a, x.SchemaUrl)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -483,7 +536,7 @@ func (x *Traces_Scope) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Attributes {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -528,13 +581,13 @@ func (x *Traces_Span) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x5a, 0)), len(b)+2)
 	}
 	for _, v := range x.Links {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x62, 0)), len(b)+2)
+		b = protobuf.End2(v.LupineAppend(e, append(b, 0x62, 0, 0)), len(b)+3)
 	}
 	if x.Status != nil {
 		b = protobuf.End(x.Status.LupineAppend(e, append(b, 0x6a, 0)), len(b)+2)
 	}
 	b = protobuf.PutFixed32(b, 0x75, uint32(x.Flags))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -590,7 +643,7 @@ func (x *Traces_Event) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Attributes {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -624,7 +677,7 @@ func (x *Traces_Link) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Attributes {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -655,7 +708,7 @@ func (x *Traces_Status) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.PutString(b, 0x0a, x.Message)
 	b = protobuf.PutVarint(b, 0x10, uint64(x.Code))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -686,7 +739,7 @@ func (x *Traces_KeyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x.Value != nil {
 		b = protobuf.End(x.Value.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -735,7 +788,8 @@ func (x *Traces_AnyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Traces_AnyValue_ArrayValue:
 		if w != nil {
-			b = e.Nested(b, 0x2a, w.ArrayValue)
+			b = e.Open(b, 0x2a)
+			b = e.Close(w.ArrayValue.LupineAppend(e, b), len(b))
 		}
 	case *Traces_AnyValue_BytesValue:
 		if w != nil {
@@ -743,7 +797,7 @@ func (x *Traces_AnyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -789,10 +843,11 @@ func (x *Traces_ArrayValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	for _, v := range x.Values {
-		b = e.Nested(b, 0x0a, v)
+		b = e.Open(b, 0x0a)
+		b = e.Close(v.LupineAppend(e, b), len(b))
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -813,4 +868,4 @@ func (x *Traces_ArrayValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) 
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

@@ -17,13 +17,52 @@ func (x *OrcaLoadReport) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutFixed64(b, 0x09, math.Float64bits(x.CpuUtilization))
 	b = protobuf.PutFixed64(b, 0x11, math.Float64bits(x.MemUtilization))
 	b = protobuf.PutVarint(b, 0x18, uint64(x.Rps))
-	b = protobuf.AppendMap(e, b, 0x22, x.RequestCost, protobuf.StringKind(), protobuf.DoubleKind())
-	b = protobuf.AppendMap(e, b, 0x2a, x.Utilization, protobuf.StringKind(), protobuf.DoubleKind())
+	if len(x.RequestCost) > 0 {
+		keys := protobuf.SortedKeys(e, x.RequestCost)
+		for k, v := range x.RequestCost {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.RequestCost[k]
+			}
+			b = e.Open(b, 0x22)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = protobuf.AppendFixed64(b, 0x11, math.Float64bits(v))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Utilization) > 0 {
+		keys := protobuf.SortedKeys(e, x.Utilization)
+		for k, v := range x.Utilization {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Utilization[k]
+			}
+			b = e.Open(b, 0x2a)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = protobuf.AppendFixed64(b, 0x11, math.Float64bits(v))
+			b = e.Close(b, p)
+		}
+	}
 	b = protobuf.PutFixed64(b, 0x31, math.Float64bits(x.RpsFractional))
 	b = protobuf.PutFixed64(b, 0x39, math.Float64bits(x.Eps))
-	b = protobuf.AppendMap(e, b, 0x42, x.NamedMetrics, protobuf.StringKind(), protobuf.DoubleKind())
+	if len(x.NamedMetrics) > 0 {
+		keys := protobuf.SortedKeys(e, x.NamedMetrics)
+		for k, v := range x.NamedMetrics {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.NamedMetrics[k]
+			}
+			b = e.Open(b, 0x42)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = protobuf.AppendFixed64(b, 0x11, math.Float64bits(v))
+			b = e.Close(b, p)
+		}
+	}
 	b = protobuf.PutFixed64(b, 0x49, math.Float64bits(x.ApplicationUtilization))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -60,4 +99,4 @@ func (x *OrcaLoadReport) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

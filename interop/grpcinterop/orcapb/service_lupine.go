@@ -75,7 +75,7 @@ func (x *OrcaLoadReportRequest) LupineAppend(e *protobuf.Encoder, b []byte) []by
 		b = e.Foreign(b, 0x0a, x.ReportInterval)
 	}
 	b = e.AppendStrings(b, 0x12, x.RequestCostNames)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -98,4 +98,4 @@ func (x *OrcaLoadReportRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i i
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

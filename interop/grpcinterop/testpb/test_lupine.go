@@ -264,7 +264,7 @@ func (x *Empty) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x == nil {
 		return b
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -287,8 +287,8 @@ func (x *BoolValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x == nil {
 		return b
 	}
-	b = protobuf.PutVarint(b, 0x08, protobuf.Bool(x.Value))
-	return append(b, x.unknownFields...)
+	b = protobuf.PutBool(b, 0x08, x.Value)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -315,7 +315,7 @@ func (x *Payload) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.PutVarint(b, 0x08, uint64(x.Type))
 	b = protobuf.PutBytes(b, 0x12, x.Body)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -344,7 +344,7 @@ func (x *EchoStatus) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.PutVarint(b, 0x08, uint64(x.Code))
 	b = e.PutString(b, 0x12, x.Message)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -373,9 +373,35 @@ func (x *TestOrcaReport) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.PutFixed64(b, 0x09, math.Float64bits(x.CpuUtilization))
 	b = protobuf.PutFixed64(b, 0x11, math.Float64bits(x.MemoryUtilization))
-	b = protobuf.AppendMap(e, b, 0x1a, x.RequestCost, protobuf.StringKind(), protobuf.DoubleKind())
-	b = protobuf.AppendMap(e, b, 0x22, x.Utilization, protobuf.StringKind(), protobuf.DoubleKind())
-	return append(b, x.unknownFields...)
+	if len(x.RequestCost) > 0 {
+		keys := protobuf.SortedKeys(e, x.RequestCost)
+		for k, v := range x.RequestCost {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.RequestCost[k]
+			}
+			b = e.Open(b, 0x1a)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = protobuf.AppendFixed64(b, 0x11, math.Float64bits(v))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Utilization) > 0 {
+		keys := protobuf.SortedKeys(e, x.Utilization)
+		for k, v := range x.Utilization {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Utilization[k]
+			}
+			b = e.Open(b, 0x22)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = protobuf.AppendFixed64(b, 0x11, math.Float64bits(v))
+			b = e.Close(b, p)
+		}
+	}
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -411,8 +437,8 @@ func (x *SimpleRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x.Payload != nil {
 		b = e.Large(b, 0x1a, x.Payload, len(x.Payload.GetBody()))
 	}
-	b = protobuf.PutVarint(b, 0x20, protobuf.Bool(x.FillUsername))
-	b = protobuf.PutVarint(b, 0x28, protobuf.Bool(x.FillOauthScope))
+	b = protobuf.PutBool(b, 0x20, x.FillUsername)
+	b = protobuf.PutBool(b, 0x28, x.FillOauthScope)
 	if x.ResponseCompressed != nil {
 		b = protobuf.End(x.ResponseCompressed.LupineAppend(e, append(b, 0x32, 0)), len(b)+2)
 	}
@@ -422,11 +448,11 @@ func (x *SimpleRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x.ExpectCompressed != nil {
 		b = protobuf.End(x.ExpectCompressed.LupineAppend(e, append(b, 0x42, 0)), len(b)+2)
 	}
-	b = protobuf.PutVarint(b, 0x48, protobuf.Bool(x.FillServerId))
+	b = protobuf.PutBool(b, 0x48, x.FillServerId)
 	if x.OrcaPerQueryReport != nil {
 		b = protobuf.End2(x.OrcaPerQueryReport.LupineAppend(e, append(b, 0x5a, 0, 0)), len(b)+3)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -476,7 +502,7 @@ func (x *SimpleResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.PutString(b, 0x1a, x.OauthScope)
 	b = e.PutString(b, 0x22, x.ServerId)
 	b = e.PutString(b, 0x32, x.Hostname)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -515,7 +541,7 @@ func (x *StreamingInputCallRequest) LupineAppend(e *protobuf.Encoder, b []byte) 
 	if x.ExpectCompressed != nil {
 		b = protobuf.End(x.ExpectCompressed.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -543,7 +569,7 @@ func (x *StreamingInputCallResponse) LupineAppend(e *protobuf.Encoder, b []byte)
 		return b
 	}
 	b = protobuf.PutVarint(b, 0x08, uint64(x.AggregatedPayloadSize))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -573,7 +599,7 @@ func (x *ResponseParameters) LupineAppend(e *protobuf.Encoder, b []byte) []byte 
 	if x.Compressed != nil {
 		b = protobuf.End(x.Compressed.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -615,7 +641,7 @@ func (x *StreamingOutputCallRequest) LupineAppend(e *protobuf.Encoder, b []byte)
 	if x.OrcaOobReport != nil {
 		b = protobuf.End2(x.OrcaOobReport.LupineAppend(e, append(b, 0x42, 0, 0)), len(b)+3)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -651,7 +677,7 @@ func (x *StreamingOutputCallResponse) LupineAppend(e *protobuf.Encoder, b []byte
 	if x.Payload != nil {
 		b = e.Large(b, 0x0a, x.Payload, len(x.Payload.GetBody()))
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -672,4 +698,4 @@ func (x *StreamingOutputCallResponse) LupineDecode(d *protobuf.Decoder, b []byte
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

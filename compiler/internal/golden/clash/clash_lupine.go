@@ -681,7 +681,7 @@ func (x *EchoClient) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = e.PutString(b, 0x0a, x.S)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -706,7 +706,7 @@ func (x *NewEchoClient) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x == nil {
 		return b
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -732,7 +732,7 @@ func (x *EchoCaller) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x.Server != nil {
 		b = protobuf.End(x.Server.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -757,7 +757,7 @@ func (x *EchoServer) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x == nil {
 		return b
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -780,7 +780,7 @@ func (x *UnimplementedEchoServer) LupineAppend(e *protobuf.Encoder, b []byte) []
 	if x == nil {
 		return b
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -804,7 +804,7 @@ func (x *String_) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = e.PutString(b, 0x0a, x.String_)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -833,10 +833,11 @@ func (x *Error) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Error != nil {
-		b = e.Nested(b, 0x0a, x.Error)
+		b = e.Open(b, 0x0a)
+		b = e.Close(x.Error.LupineAppend(e, b), len(b))
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -862,7 +863,7 @@ func (x *Context) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = protobuf.PutVarint(b, 0x08, uint64(x.Len))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -883,4 +884,4 @@ func (x *Context) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

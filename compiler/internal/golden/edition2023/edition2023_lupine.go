@@ -92,7 +92,21 @@ func (x *Open) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.OptRawString(b, 0x3a, x.Loose)
 	b = protobuf.OptVarint(b, 0x40, x.Closed)
-	b = protobuf.AppendMap(e, b, 0x5a, x.Children, protobuf.Fixed64Kind[int64](), protobuf.MessageKind(x.Children))
+	if len(x.Children) > 0 {
+		keys := protobuf.SortedKeys(e, x.Children)
+		for k, v := range x.Children {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Children[k]
+			}
+			b = e.Open(b, 0x5a)
+			p := len(b)
+			b = protobuf.AppendFixed64(b, 0x09, uint64(k))
+			b = e.Open(b, 0x12)
+			b = e.Close(v.LupineAppend(e, b), len(b))
+			b = e.Close(b, p)
+		}
+	}
 	switch w := x.Either.(type) {
 	case *Open_Left:
 		if w != nil {
@@ -104,7 +118,7 @@ func (x *Open) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -168,7 +182,8 @@ func (x *Hidden) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x10, uint64(x.xxx_hidden_Count))
 	if x.xxx_hidden_Parts != nil {
 		for _, v := range *x.xxx_hidden_Parts {
-			b = e.Nested(b, 0x1a, v)
+			b = e.Open(b, 0x1a)
+			b = e.Close(v.LupineAppend(e, b), len(b))
 		}
 	}
 	switch w := x.xxx_hidden_Choice.(type) {
@@ -178,11 +193,11 @@ func (x *Hidden) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *hidden_Maybe:
 		if w != nil {
-			b = protobuf.End2(w.Maybe.LupineAppend(e, append(b, 0x2a, 0, 0)), len(b)+3)
+			b = protobuf.End(w.Maybe.LupineAppend(e, append(b, 0x2a, 0)), len(b)+2)
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -215,4 +230,4 @@ func (x *Hidden) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

@@ -109,10 +109,24 @@ func (x *Reading) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	if x.xxx_hidden_Before != nil {
 		for _, v := range *x.xxx_hidden_Before {
-			b = e.Nested(b, 0x2a, v)
+			b = e.Open(b, 0x2a)
+			b = e.Close(v.LupineAppend(e, b), len(b))
 		}
 	}
-	b = protobuf.AppendMap(e, b, 0x32, x.xxx_hidden_Labels, protobuf.StringKind(), protobuf.StringKind())
+	if len(x.xxx_hidden_Labels) > 0 {
+		keys := protobuf.SortedKeys(e, x.xxx_hidden_Labels)
+		for k, v := range x.xxx_hidden_Labels {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.xxx_hidden_Labels[k]
+			}
+			b = e.Open(b, 0x32)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = e.AppendString(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
 	switch w := x.xxx_hidden_Source.(type) {
 	case *reading_File:
 		if w != nil {
@@ -124,7 +138,7 @@ func (x *Reading) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -173,7 +187,7 @@ func (x *Reading_Socket) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = e.AppendString(b, 0x0a, *x.xxx_hidden_Host)
 	}
 	b = protobuf.PutVarint(b, 0x10, uint64(x.xxx_hidden_Port))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -197,4 +211,4 @@ func (x *Reading_Socket) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

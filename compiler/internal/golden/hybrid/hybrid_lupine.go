@@ -81,7 +81,8 @@ func (x *Step) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.OptString(b, 0x0a, x.Name)
 	for _, v := range x.Next {
-		b = e.Nested(b, 0x12, v)
+		b = e.Open(b, 0x12)
+		b = e.Close(v.LupineAppend(e, b), len(b))
 	}
 	switch w := x.Kind.(type) {
 	case *Step_Number:
@@ -94,7 +95,7 @@ func (x *Step) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -123,4 +124,4 @@ func (x *Step) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

@@ -85,7 +85,8 @@ func (x *Step) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	if x.xxx_hidden_Next != nil {
 		for _, v := range *x.xxx_hidden_Next {
-			b = e.Nested(b, 0x12, v)
+			b = e.Open(b, 0x12)
+			b = e.Close(v.LupineAppend(e, b), len(b))
 		}
 	}
 	switch w := x.xxx_hidden_Kind.(type) {
@@ -99,7 +100,7 @@ func (x *Step) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -129,4 +130,4 @@ func (x *Step) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

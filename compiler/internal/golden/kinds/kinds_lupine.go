@@ -359,7 +359,7 @@ func (x *Item) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = e.PutString(b, 0x0a, x.S)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -380,4 +380,4 @@ func (x *Item) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

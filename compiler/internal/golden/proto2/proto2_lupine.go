@@ -122,7 +122,7 @@ func (x *Order) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = append(w.Invoice.LupineAppend(e, append(b, 0x4b)), 0x4c)
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -181,7 +181,7 @@ func (x *Order_Line) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.OptRawString(b, 0x0a, x.Article)
 	b = protobuf.OptVarint(b, 0x10, x.Pieces)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -212,7 +212,7 @@ func (x *Order_Sender) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = protobuf.OptBytes(b, 0x0a, x.Address)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -238,7 +238,7 @@ func (x *Order_Invoice) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = protobuf.OptFixed32(b, 0x0d, x.Days)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -264,7 +264,7 @@ func (x *Stamp) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = protobuf.OptFixed64(b, 0x09, x.At)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -290,7 +290,7 @@ func (x *Parcel) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = protobuf.OptFixed32(b, 0x0d, x.Size)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -311,4 +311,4 @@ func (x *Parcel) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

@@ -107,9 +107,49 @@ func (x *Book) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptVarint(b, 0x10, x.Pages)
 	b = protobuf.AppendPackedFixed32(b, 0x1a, x.Ratings)
 	b = protobuf.AppendPackedVarint(b, 0x22, x.Kinds)
-	b = protobuf.AppendMap(e, b, 0x2a, x.Related, protobuf.StringKind(), protobuf.MessageKind(x.Related))
-	b = protobuf.AppendMap(e, b, 0x32, x.ByShelf, protobuf.VarintKind[int32](), protobuf.EnumKind(x.ByShelf))
-	b = protobuf.AppendMap(e, b, 0x3a, x.Blobs, protobuf.BoolKind(), protobuf.BytesKind())
+	if len(x.Related) > 0 {
+		keys := protobuf.SortedKeys(e, x.Related)
+		for k, v := range x.Related {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Related[k]
+			}
+			b = e.Open(b, 0x2a)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = e.Open(b, 0x12)
+			b = e.Close(v.LupineAppend(e, b), len(b))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.ByShelf) > 0 {
+		keys := protobuf.SortedKeys(e, x.ByShelf)
+		for k, v := range x.ByShelf {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.ByShelf[k]
+			}
+			b = e.Open(b, 0x32)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, uint64(k))
+			b = protobuf.AppendVarint(b, 0x10, uint64(v))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Blobs) > 0 {
+		keys := protobuf.SortedKeys(e, x.Blobs)
+		for k, v := range x.Blobs {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Blobs[k]
+			}
+			b = e.Open(b, 0x3a)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, protobuf.Bool(k))
+			b = protobuf.AppendBytes(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
 	if x.Extra != nil {
 		b = e.Foreign(b, 0x62, x.Extra)
 	}
@@ -150,7 +190,7 @@ func (x *Book) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -224,10 +264,11 @@ func (x *Book_Room) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.PutVarint(b, 0x08, uint64(x.Floor))
 	for _, v := range x.Inner {
-		b = e.Nested(b, 0x12, v)
+		b = e.Open(b, 0x12)
+		b = e.Close(v.LupineAppend(e, b), len(b))
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -255,7 +296,7 @@ func (x *FindRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = e.PutString(b, 0x0a, x.Query)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -276,4 +317,4 @@ func (x *FindRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

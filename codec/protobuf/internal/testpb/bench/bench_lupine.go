@@ -16,9 +16,9 @@ func (x *Small) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.PutString(b, 0x0a, x.Name)
 	b = protobuf.PutVarint(b, 0x10, uint64(x.Id))
-	b = protobuf.PutVarint(b, 0x18, protobuf.Bool(x.Active))
+	b = protobuf.PutBool(b, 0x18, x.Active)
 	b = protobuf.PutFixed64(b, 0x21, math.Float64bits(x.Score))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -57,7 +57,7 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x30, uint64(x.A6))
 	b = protobuf.PutVarint(b, 0x38, protobuf.Zigzag(int64(x.A7)))
 	b = protobuf.PutVarint(b, 0x40, protobuf.Zigzag(int64(x.A8)))
-	b = protobuf.PutVarint(b, 0x48, protobuf.Bool(x.A9))
+	b = protobuf.PutBool(b, 0x48, x.A9)
 	b = protobuf.PutFixed64(b, 0x51, math.Float64bits(x.A10))
 	b = protobuf.PutFixed32(b, 0x5d, math.Float32bits(x.A11))
 	b = protobuf.PutFixed32(b, 0x65, uint32(x.A12))
@@ -78,7 +78,20 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.AppendPackedVarint(b, 0xd2, x.A26)
 	b = e.AppendStrings(b, 0xda, x.A27)
-	b = protobuf.AppendMap(e, b, 0xe2, x.A28, protobuf.StringKind(), protobuf.StringKind())
+	if len(x.A28) > 0 {
+		keys := protobuf.SortedKeys(e, x.A28)
+		for k, v := range x.A28 {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.A28[k]
+			}
+			b = e.Open(append(b, 0xe2), 0x01)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = e.AppendString(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
 	switch w := x.One.(type) {
 	case *Wide_A29:
 		if w != nil {
@@ -89,7 +102,7 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = e.AppendString(b, 0xf2, w.A30)
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -177,7 +190,7 @@ func (x *Ints) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = protobuf.AppendPackedVarint(b, 0x0a, x.Values)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -205,7 +218,7 @@ func (x *Strings) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = e.AppendStrings(b, 0x0a, x.Values)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -231,7 +244,7 @@ func (x *Payload) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = protobuf.PutBytes(b, 0x0a, x.Body)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -260,7 +273,7 @@ func (x *Blob) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x.Payload != nil {
 		b = e.Large(b, 0x12, x.Payload, len(x.Payload.GetBody()))
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -288,9 +301,9 @@ func (x *Traces) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	for _, v := range x.ResourceSpans {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		b = protobuf.End2(v.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -319,10 +332,10 @@ func (x *ResourceSpans) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = protobuf.End(x.Resource.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
 	}
 	for _, v := range x.ScopeSpans {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
 	}
 	b = e.PutString(b, 0x1a, x.SchemaUrl)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -355,7 +368,7 @@ func (x *Resource) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
 	}
 	b = protobuf.PutVarint(b, 0x10, uint64(x.DroppedAttributesCount))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -383,13 +396,13 @@ func (x *ScopeSpans) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Scope != nil {
-		b = protobuf.End(x.Scope.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		b = protobuf.End2(x.Scope.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
 	}
 	for _, v := range x.Spans {
 		b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
 	}
 	b = e.PutString(b, 0x1a, x.SchemaUrl)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -423,7 +436,7 @@ func (x *Scope) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Attributes {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -470,7 +483,7 @@ func (x *Span) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x.Status != nil {
 		b = protobuf.End(x.Status.LupineAppend(e, append(b, 0x7a, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -522,7 +535,7 @@ func (x *Event) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Attributes {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -553,7 +566,7 @@ func (x *Status) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.PutString(b, 0x12, x.Message)
 	b = protobuf.PutVarint(b, 0x18, uint64(x.Code))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -584,7 +597,7 @@ func (x *KeyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x.Value != nil {
 		b = protobuf.End(x.Value.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -633,7 +646,8 @@ func (x *AnyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *AnyValue_ArrayValue:
 		if w != nil {
-			b = e.Nested(b, 0x2a, w.ArrayValue)
+			b = e.Open(b, 0x2a)
+			b = e.Close(w.ArrayValue.LupineAppend(e, b), len(b))
 		}
 	case *AnyValue_BytesValue:
 		if w != nil {
@@ -641,7 +655,7 @@ func (x *AnyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -687,10 +701,11 @@ func (x *ArrayValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	for _, v := range x.Values {
-		b = e.Nested(b, 0x0a, v)
+		b = e.Open(b, 0x0a)
+		b = e.Close(v.LupineAppend(e, b), len(b))
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -711,4 +726,4 @@ func (x *ArrayValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

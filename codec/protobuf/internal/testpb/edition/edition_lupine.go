@@ -30,7 +30,8 @@ func (x *Features) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.AppendPackedVarint(b, 0x3a, x.Packed)
 	b = protobuf.AppendVarints(b, 0x40, x.Expanded)
 	if x.Child != nil {
-		b = e.Nested(b, 0x4a, x.Child)
+		b = e.Open(b, 0x4a)
+		b = e.Close(x.Child.LupineAppend(e, b), len(b))
 	}
 	if x.Delimited != nil {
 		b = append(x.Delimited.LupineAppend(e, append(b, 0x53)), 0x54)
@@ -41,10 +42,50 @@ func (x *Features) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptVarint(b, 0x60, x.Open)
 	b = protobuf.OptVarint(b, 0x68, x.Closed)
 	b = protobuf.AppendPackedVarint(b, 0x72, x.Closeds)
-	b = protobuf.AppendMap(e, b, 0x7a, x.ByName, protobuf.StringKind(), protobuf.EnumKind(x.ByName))
-	b = protobuf.AppendMap(e, b, 0x82, x.ByNumber, protobuf.VarintKind[int32](), protobuf.MessageKind(x.ByNumber))
+	if len(x.ByName) > 0 {
+		keys := protobuf.SortedKeys(e, x.ByName)
+		for k, v := range x.ByName {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.ByName[k]
+			}
+			b = e.Open(b, 0x7a)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = protobuf.AppendVarint(b, 0x10, uint64(v))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.ByNumber) > 0 {
+		keys := protobuf.SortedKeys(e, x.ByNumber)
+		for k, v := range x.ByNumber {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.ByNumber[k]
+			}
+			b = e.Open(append(b, 0x82), 0x01)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, uint64(k))
+			b = e.Open(b, 0x12)
+			b = e.Close(v.LupineAppend(e, b), len(b))
+			b = e.Close(b, p)
+		}
+	}
 	b = protobuf.AppendByteses(b, 0xa2, x.Raws)
-	b = protobuf.AppendMap(e, b, 0xaa, x.RawMap, protobuf.RawStringKind(), protobuf.RawStringKind())
+	if len(x.RawMap) > 0 {
+		keys := protobuf.SortedKeys(e, x.RawMap)
+		for k, v := range x.RawMap {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.RawMap[k]
+			}
+			b = e.Open(append(b, 0xaa), 0x01)
+			p := len(b)
+			b = protobuf.AppendBytes(b, 0x0a, k)
+			b = protobuf.AppendBytes(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
 	b = protobuf.PutFixed32(b, 0xb5, math.Float32bits(x.ImplicitFloat))
 	b = protobuf.PutFixed64(b, 0xb9, math.Float64bits(x.ImplicitDouble))
 	b = protobuf.PutBytes(b, 0xc2, x.ImplicitBytes)
@@ -64,7 +105,7 @@ func (x *Features) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -146,4 +187,4 @@ func (x *Features) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

@@ -29,9 +29,24 @@ func (x *Node) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = append(v.LupineAppend(e, append(b, 0x1b)), 0x1c)
 		}
 	}
-	b = protobuf.AppendMap(e, b, 0x22, x.xxx_hidden_Named, protobuf.StringKind(), protobuf.MessageKind(x.xxx_hidden_Named))
+	if len(x.xxx_hidden_Named) > 0 {
+		keys := protobuf.SortedKeys(e, x.xxx_hidden_Named)
+		for k, v := range x.xxx_hidden_Named {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.xxx_hidden_Named[k]
+			}
+			b = e.Open(b, 0x22)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = e.Open(b, 0x12)
+			b = e.Close(v.LupineAppend(e, b), len(b))
+			b = e.Close(b, p)
+		}
+	}
 	if x.xxx_hidden_Prefixed != nil {
-		b = e.Nested(b, 0x2a, x.xxx_hidden_Prefixed)
+		b = e.Open(b, 0x2a)
+		b = e.Close(x.xxx_hidden_Prefixed.LupineAppend(e, b), len(b))
 	}
 	b = protobuf.AppendPackedVarint(b, 0x42, x.xxx_hidden_Packed)
 	switch w := x.xxx_hidden_One.(type) {
@@ -45,7 +60,7 @@ func (x *Node) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -107,7 +122,20 @@ func (x *Names) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = append(v.LupineAppend(e, append(b, 0x2b)), 0x2c)
 		}
 	}
-	b = protobuf.AppendMap(e, b, 0x4a, x.xxx_hidden_Append, protobuf.StringKind(), protobuf.MessageKind(x.xxx_hidden_Append))
+	if len(x.xxx_hidden_Append) > 0 {
+		keys := protobuf.SortedKeys(e, x.xxx_hidden_Append)
+		for k, v := range x.xxx_hidden_Append {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.xxx_hidden_Append[k]
+			}
+			b = e.Open(b, 0x4a)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+			b = e.Close(b, p)
+		}
+	}
 	if protoimpl.X.Present(&(x.XXX_presence[0]), 7) {
 		b = protobuf.AppendVarint(b, 0x50, protobuf.Bool(x.xxx_hidden_Len))
 	}
@@ -144,7 +172,7 @@ func (x *Names) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = append(w.Protobuf.LupineAppend(e, append(b, 0x43)), 0x44)
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -211,4 +239,4 @@ func (x *Names) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

@@ -62,7 +62,7 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = protobuf.AppendVarint(b, 0x100, uint64(w.B))
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -174,8 +174,34 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Many {
 		b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
 	}
-	b = protobuf.AppendMap(e, b, 0x1a, x.Named, protobuf.StringKind(), protobuf.MessageKind(x.Named))
-	b = protobuf.AppendMap(e, b, 0x22, x.Texts, protobuf.VarintKind[int32](), protobuf.StringKind())
+	if len(x.Named) > 0 {
+		keys := protobuf.SortedKeys(e, x.Named)
+		for k, v := range x.Named {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Named[k]
+			}
+			b = e.Open(b, 0x1a)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Texts) > 0 {
+		keys := protobuf.SortedKeys(e, x.Texts)
+		for k, v := range x.Texts {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Texts[k]
+			}
+			b = e.Open(b, 0x22)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, uint64(k))
+			b = e.AppendString(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
 	b = protobuf.AppendPackedVarint(b, 0x2a, x.Numbers)
 	b = e.AppendStrings(b, 0x32, x.Strings)
 	b = protobuf.AppendByteses(b, 0x3a, x.Datas)
@@ -201,7 +227,8 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Mixed_Mixed:
 		if w != nil {
-			b = e.Nested(b, 0x72, w.Mixed)
+			b = e.Open(b, 0x72)
+			b = e.Close(w.Mixed.LupineAppend(e, b), len(b))
 		}
 	case *Mixed_Inner_:
 		if w != nil {
@@ -213,7 +240,7 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -286,7 +313,7 @@ func (x *Mixed_Inner) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = e.OptString(b, 0x0a, x.Text)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -312,7 +339,7 @@ func (x *Mixed_Text) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = e.OptString(b, 0x0a, x.Text)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -333,4 +360,4 @@ func (x *Mixed_Text) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

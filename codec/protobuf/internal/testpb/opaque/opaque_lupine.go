@@ -125,7 +125,7 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = protobuf.AppendVarint(b, 0x100, uint64(w.B))
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -270,8 +270,34 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
 		}
 	}
-	b = protobuf.AppendMap(e, b, 0x1a, x.xxx_hidden_Named, protobuf.StringKind(), protobuf.MessageKind(x.xxx_hidden_Named))
-	b = protobuf.AppendMap(e, b, 0x22, x.xxx_hidden_Texts, protobuf.VarintKind[int32](), protobuf.StringKind())
+	if len(x.xxx_hidden_Named) > 0 {
+		keys := protobuf.SortedKeys(e, x.xxx_hidden_Named)
+		for k, v := range x.xxx_hidden_Named {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.xxx_hidden_Named[k]
+			}
+			b = e.Open(b, 0x1a)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.xxx_hidden_Texts) > 0 {
+		keys := protobuf.SortedKeys(e, x.xxx_hidden_Texts)
+		for k, v := range x.xxx_hidden_Texts {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.xxx_hidden_Texts[k]
+			}
+			b = e.Open(b, 0x22)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, uint64(k))
+			b = e.AppendString(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
 	b = protobuf.AppendPackedVarint(b, 0x2a, x.xxx_hidden_Numbers)
 	b = e.AppendStrings(b, 0x32, x.xxx_hidden_Strings)
 	b = protobuf.AppendByteses(b, 0x3a, x.xxx_hidden_Datas)
@@ -299,7 +325,8 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *mixed_Mixed:
 		if w != nil {
-			b = e.Nested(b, 0x72, w.Mixed)
+			b = e.Open(b, 0x72)
+			b = e.Close(w.Mixed.LupineAppend(e, b), len(b))
 		}
 	case *mixed_Inner_:
 		if w != nil {
@@ -311,7 +338,7 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -386,7 +413,7 @@ func (x *Mixed_Inner) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if protoimpl.X.Present(&(x.XXX_presence[0]), 0) {
 		b = e.AppendString(b, 0x0a, *x.xxx_hidden_Text)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -415,7 +442,7 @@ func (x *Mixed_Text) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if protoimpl.X.Present(&(x.XXX_presence[0]), 0) {
 		b = e.AppendString(b, 0x0a, *x.xxx_hidden_Text)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -457,8 +484,21 @@ func (x *HasLazy) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = e.ForeignGroup(b, 0x23, v)
 		}
 	}
-	b = protobuf.AppendMap(e, b, 0x2a, x.xxx_hidden_ByNumber, protobuf.VarintKind[int32](), protobuf.ForeignKind(x.xxx_hidden_ByNumber))
-	return append(b, x.unknownFields...)
+	if len(x.xxx_hidden_ByNumber) > 0 {
+		keys := protobuf.SortedKeys(e, x.xxx_hidden_ByNumber)
+		for k, v := range x.xxx_hidden_ByNumber {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.xxx_hidden_ByNumber[k]
+			}
+			b = e.Open(b, 0x2a)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, uint64(k))
+			b = e.Foreign(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -487,4 +527,4 @@ func (x *HasLazy) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

@@ -33,7 +33,7 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptRawString(b, 0x8a, x.Text)
 	b = protobuf.OptBytes(b, 0x92, x.Data)
 	b = protobuf.OptVarint(b, 0xfffffff8, x.Far)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -124,7 +124,7 @@ func (x *Lists) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.AppendPackedFixed64(b, 0x102, x.Pdouble)
 	b = protobuf.AppendPackedBool(b, 0x10a, x.Pbool)
 	b = protobuf.AppendPackedVarint(b, 0x112, x.Pcolor)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -263,22 +263,217 @@ func (x *Maps) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x == nil {
 		return b
 	}
-	b = protobuf.AppendMap(e, b, 0x0a, x.I32, protobuf.VarintKind[int32](), protobuf.EnumKind(x.I32))
-	b = protobuf.AppendMap(e, b, 0x12, x.I64, protobuf.VarintKind[int64](), protobuf.DoubleKind())
-	b = protobuf.AppendMap(e, b, 0x1a, x.U32, protobuf.VarintKind[uint32](), protobuf.FloatKind())
-	b = protobuf.AppendMap(e, b, 0x22, x.U64, protobuf.VarintKind[uint64](), protobuf.BytesKind())
-	b = protobuf.AppendMap(e, b, 0x2a, x.S32, protobuf.SintKind[int32](), protobuf.MessageKind(x.S32))
-	b = protobuf.AppendMap(e, b, 0x32, x.S64, protobuf.SintKind[int64](), protobuf.MessageKind(x.S64))
-	b = protobuf.AppendMap(e, b, 0x3a, x.F32, protobuf.Fixed32Kind[uint32](), protobuf.RawStringKind())
-	b = protobuf.AppendMap(e, b, 0x42, x.F64, protobuf.Fixed64Kind[uint64](), protobuf.Fixed64Kind[uint64]())
-	b = protobuf.AppendMap(e, b, 0x4a, x.Sf32, protobuf.Fixed32Kind[int32](), protobuf.SintKind[int64]())
-	b = protobuf.AppendMap(e, b, 0x52, x.Sf64, protobuf.Fixed64Kind[int64](), protobuf.Fixed32Kind[int32]())
-	b = protobuf.AppendMap(e, b, 0x5a, x.Bool, protobuf.BoolKind(), protobuf.BoolKind())
-	b = protobuf.AppendMap(e, b, 0x62, x.String_, protobuf.RawStringKind(), protobuf.ForeignKind(x.String_))
-	b = protobuf.AppendMap(e, b, 0x6a, x.Times, protobuf.RawStringKind(), protobuf.ForeignKind(x.Times))
-	b = protobuf.AppendMap(e, b, 0x72, x.Colors, protobuf.RawStringKind(), protobuf.EnumKind(x.Colors))
-	b = protobuf.AppendMap(e, b, 0x7a, x.Texts, protobuf.RawStringKind(), protobuf.ForeignKind(x.Texts))
-	return append(b, x.unknownFields...)
+	if len(x.I32) > 0 {
+		keys := protobuf.SortedKeys(e, x.I32)
+		for k, v := range x.I32 {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.I32[k]
+			}
+			b = e.Open(b, 0x0a)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, uint64(k))
+			b = protobuf.AppendVarint(b, 0x10, uint64(v))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.I64) > 0 {
+		keys := protobuf.SortedKeys(e, x.I64)
+		for k, v := range x.I64 {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.I64[k]
+			}
+			b = e.Open(b, 0x12)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, uint64(k))
+			b = protobuf.AppendFixed64(b, 0x11, math.Float64bits(v))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.U32) > 0 {
+		keys := protobuf.SortedKeys(e, x.U32)
+		for k, v := range x.U32 {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.U32[k]
+			}
+			b = e.Open(b, 0x1a)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, uint64(k))
+			b = protobuf.AppendFixed32(b, 0x15, math.Float32bits(v))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.U64) > 0 {
+		keys := protobuf.SortedKeys(e, x.U64)
+		for k, v := range x.U64 {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.U64[k]
+			}
+			b = e.Open(b, 0x22)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, uint64(k))
+			b = protobuf.AppendBytes(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.S32) > 0 {
+		keys := protobuf.SortedKeys(e, x.S32)
+		for k, v := range x.S32 {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.S32[k]
+			}
+			b = e.Open(b, 0x2a)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, protobuf.Zigzag(int64(k)))
+			b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.S64) > 0 {
+		keys := protobuf.SortedKeys(e, x.S64)
+		for k, v := range x.S64 {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.S64[k]
+			}
+			b = e.Open(b, 0x32)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, protobuf.Zigzag(int64(k)))
+			b = e.Large(b, 0x12, v, len(v.GetData()))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.F32) > 0 {
+		keys := protobuf.SortedKeys(e, x.F32)
+		for k, v := range x.F32 {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.F32[k]
+			}
+			b = e.Open(b, 0x3a)
+			p := len(b)
+			b = protobuf.AppendFixed32(b, 0x0d, uint32(k))
+			b = protobuf.AppendBytes(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.F64) > 0 {
+		keys := protobuf.SortedKeys(e, x.F64)
+		for k, v := range x.F64 {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.F64[k]
+			}
+			b = e.Open(b, 0x42)
+			p := len(b)
+			b = protobuf.AppendFixed64(b, 0x09, uint64(k))
+			b = protobuf.AppendFixed64(b, 0x11, uint64(v))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Sf32) > 0 {
+		keys := protobuf.SortedKeys(e, x.Sf32)
+		for k, v := range x.Sf32 {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Sf32[k]
+			}
+			b = e.Open(b, 0x4a)
+			p := len(b)
+			b = protobuf.AppendFixed32(b, 0x0d, uint32(k))
+			b = protobuf.AppendVarint(b, 0x10, protobuf.Zigzag(int64(v)))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Sf64) > 0 {
+		keys := protobuf.SortedKeys(e, x.Sf64)
+		for k, v := range x.Sf64 {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Sf64[k]
+			}
+			b = e.Open(b, 0x52)
+			p := len(b)
+			b = protobuf.AppendFixed64(b, 0x09, uint64(k))
+			b = protobuf.AppendFixed32(b, 0x15, uint32(v))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Bool) > 0 {
+		keys := protobuf.SortedKeys(e, x.Bool)
+		for k, v := range x.Bool {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Bool[k]
+			}
+			b = e.Open(b, 0x5a)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, protobuf.Bool(k))
+			b = protobuf.AppendVarint(b, 0x10, protobuf.Bool(v))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.String_) > 0 {
+		keys := protobuf.SortedKeys(e, x.String_)
+		for k, v := range x.String_ {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.String_[k]
+			}
+			b = e.Open(b, 0x62)
+			p := len(b)
+			b = protobuf.AppendBytes(b, 0x0a, k)
+			b = e.Foreign(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Times) > 0 {
+		keys := protobuf.SortedKeys(e, x.Times)
+		for k, v := range x.Times {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Times[k]
+			}
+			b = e.Open(b, 0x6a)
+			p := len(b)
+			b = protobuf.AppendBytes(b, 0x0a, k)
+			b = e.Foreign(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Colors) > 0 {
+		keys := protobuf.SortedKeys(e, x.Colors)
+		for k, v := range x.Colors {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Colors[k]
+			}
+			b = e.Open(b, 0x72)
+			p := len(b)
+			b = protobuf.AppendBytes(b, 0x0a, k)
+			b = protobuf.AppendVarint(b, 0x10, uint64(v))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Texts) > 0 {
+		keys := protobuf.SortedKeys(e, x.Texts)
+		for k, v := range x.Texts {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Texts[k]
+			}
+			b = e.Open(b, 0x7a)
+			p := len(b)
+			b = protobuf.AppendBytes(b, 0x0a, k)
+			b = e.Foreign(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -343,13 +538,15 @@ func (x *Strict) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptBytes(b, 0x1a, x.Data)
 	b = protobuf.OptVarint(b, 0x20, x.Color)
 	if x.Child != nil {
-		b = e.Nested(b, 0x2a, x.Child)
+		b = e.Open(b, 0x2a)
+		b = e.Close(x.Child.LupineAppend(e, b), len(b))
 	}
 	for _, v := range x.Children {
-		b = e.Nested(b, 0x32, v)
+		b = e.Open(b, 0x32)
+		b = e.Close(v.LupineAppend(e, b), len(b))
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -393,7 +590,20 @@ func (x *Holder) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Stricts {
 		b = e.Large(b, 0x12, v, len(v.GetData()))
 	}
-	b = protobuf.AppendMap(e, b, 0x1a, x.ByNumber, protobuf.VarintKind[int32](), protobuf.MessageKind(x.ByNumber))
+	if len(x.ByNumber) > 0 {
+		keys := protobuf.SortedKeys(e, x.ByNumber)
+		for k, v := range x.ByNumber {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.ByNumber[k]
+			}
+			b = e.Open(b, 0x1a)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, uint64(k))
+			b = e.Large(b, 0x12, v, len(v.GetData()))
+			b = e.Close(b, p)
+		}
+	}
 	if x.Foreign != nil {
 		b = e.Foreign(b, 0x3a, x.Foreign)
 	}
@@ -417,7 +627,7 @@ func (x *Holder) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = protobuf.AppendVarint(b, 0x30, uint64(w.Number))
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -468,7 +678,7 @@ func (x *Holder_Part) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		e.Check()
 	}
 	b = protobuf.OptVarint(b, 0x08, x.Number)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -516,7 +726,7 @@ func (x *Groups) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -555,13 +765,14 @@ func (x *Groups_One) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.OptVarint(b, 0x08, x.Number)
 	if x.Groups != nil {
-		b = e.Nested(b, 0x12, x.Groups)
+		b = e.Open(b, 0x12)
+		b = e.Close(x.Groups.LupineAppend(e, b), len(b))
 	}
 	if x.Inner != nil {
 		b = append(x.Inner.LupineAppend(e, append(b, 0x1b)), 0x1c)
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -591,7 +802,7 @@ func (x *Groups_One_Inner) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = protobuf.AppendByteses(b, 0x0a, x.Text)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -620,7 +831,7 @@ func (x *Groups_Many) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x.Scalars != nil {
 		b = protobuf.End(x.Scalars.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -648,7 +859,7 @@ func (x *Groups_Left) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = protobuf.OptVarint(b, 0x08, x.Number)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -734,11 +945,12 @@ func (x *Oneofs) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Oneofs_Oneofs:
 		if w != nil {
-			b = e.Nested(b, 0x7a, w.Oneofs)
+			b = e.Open(b, 0x7a)
+			b = e.Close(w.Oneofs.LupineAppend(e, b), len(b))
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -814,7 +1026,7 @@ func (x *Extended) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.OptVarint(b, 0x08, x.Number)
 	b = protobuf.AppendByteses(b, 0x642, x.Text)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -851,7 +1063,7 @@ func (x *Extends) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Many {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -899,7 +1111,20 @@ func (x *Foreigners) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Others {
 		b = e.Foreign(b, 0x42, v)
 	}
-	b = protobuf.AppendMap(e, b, 0x4a, x.OtherMap, protobuf.BoolKind(), protobuf.ForeignKind(x.OtherMap))
+	if len(x.OtherMap) > 0 {
+		keys := protobuf.SortedKeys(e, x.OtherMap)
+		for k, v := range x.OtherMap {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.OtherMap[k]
+			}
+			b = e.Open(b, 0x4a)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, protobuf.Bool(k))
+			b = e.Foreign(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
 	for _, v := range x.Clashes {
 		b = e.Foreign(b, 0x52, v)
 	}
@@ -921,7 +1146,7 @@ func (x *Foreigners) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = e.Foreign(b, 0x62, w.OneOther)
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -980,7 +1205,7 @@ func (x *Empty) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x == nil {
 		return b
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -1007,21 +1232,38 @@ func (x *Tree) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Left != nil {
-		b = e.Nested(b, 0x0a, x.Left)
+		b = e.Open(b, 0x0a)
+		b = e.Close(x.Left.LupineAppend(e, b), len(b))
 	}
 	if x.Right != nil {
-		b = e.Nested(b, 0x12, x.Right)
+		b = e.Open(b, 0x12)
+		b = e.Close(x.Right.LupineAppend(e, b), len(b))
 	}
 	for _, v := range x.More {
-		b = e.Nested(b, 0x1a, v)
+		b = e.Open(b, 0x1a)
+		b = e.Close(v.LupineAppend(e, b), len(b))
 	}
-	b = protobuf.AppendMap(e, b, 0x22, x.Named, protobuf.RawStringKind(), protobuf.MessageKind(x.Named))
+	if len(x.Named) > 0 {
+		keys := protobuf.SortedKeys(e, x.Named)
+		for k, v := range x.Named {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Named[k]
+			}
+			b = e.Open(b, 0x22)
+			p := len(b)
+			b = protobuf.AppendBytes(b, 0x0a, k)
+			b = e.Open(b, 0x12)
+			b = e.Close(v.LupineAppend(e, b), len(b))
+			b = e.Close(b, p)
+		}
+	}
 	b = protobuf.OptVarint(b, 0x28, x.Value)
 	if x.Sub != nil {
 		b = append(x.Sub.LupineAppend(e, append(b, 0x33)), 0x34)
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -1060,10 +1302,11 @@ func (x *Tree_Sub) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Tree != nil {
-		b = e.Nested(b, 0x0a, x.Tree)
+		b = e.Open(b, 0x0a)
+		b = e.Close(x.Tree.LupineAppend(e, b), len(b))
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -1084,4 +1327,4 @@ func (x *Tree_Sub) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

@@ -14,7 +14,7 @@ func (x *Other) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.PutString(b, 0x0a, x.Text)
 	b = protobuf.PutVarint(b, 0x10, uint64(x.Number))
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -37,4 +37,4 @@ func (x *Other) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

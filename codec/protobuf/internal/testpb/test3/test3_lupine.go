@@ -26,7 +26,7 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutFixed64(b, 0x51, uint64(x.Sf64))
 	b = protobuf.PutFixed32(b, 0x5d, math.Float32bits(x.Float))
 	b = protobuf.PutFixed64(b, 0x61, math.Float64bits(x.Double))
-	b = protobuf.PutVarint(b, 0x68, protobuf.Bool(x.Bool))
+	b = protobuf.PutBool(b, 0x68, x.Bool)
 	b = e.PutString(b, 0x72, x.String_)
 	b = protobuf.PutBytes(b, 0x7a, x.Bytes)
 	b = protobuf.PutFarVarint(b, 0x80, uint64(x.Mood))
@@ -39,7 +39,7 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.OptString(b, 0xda, x.Ostring)
 	b = protobuf.OptBytes(b, 0xe2, x.Obytes)
 	b = protobuf.OptVarint(b, 0xe8, x.Omood)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -132,7 +132,7 @@ func (x *Lists) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x8a, 0x01, 0)), len(b)+3)
 	}
 	b = protobuf.AppendVarints(b, 0x90, x.Loose)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -224,14 +224,93 @@ func (x *Maps) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if !e.Enter() {
 		return b
 	}
-	b = protobuf.AppendMap(e, b, 0x0a, x.String_, protobuf.StringKind(), protobuf.StringKind())
-	b = protobuf.AppendMap(e, b, 0x12, x.Scalars, protobuf.StringKind(), protobuf.MessageKind(x.Scalars))
-	b = protobuf.AppendMap(e, b, 0x1a, x.Maps, protobuf.BoolKind(), protobuf.MessageKind(x.Maps))
-	b = protobuf.AppendMap(e, b, 0x22, x.Bytes, protobuf.VarintKind[int64](), protobuf.BytesKind())
-	b = protobuf.AppendMap(e, b, 0x2a, x.Mood, protobuf.SintKind[int32](), protobuf.EnumKind(x.Mood))
-	b = protobuf.AppendMap(e, b, 0x32, x.Values, protobuf.StringKind(), protobuf.ForeignKind(x.Values))
+	if len(x.String_) > 0 {
+		keys := protobuf.SortedKeys(e, x.String_)
+		for k, v := range x.String_ {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.String_[k]
+			}
+			b = e.Open(b, 0x0a)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = e.AppendString(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Scalars) > 0 {
+		keys := protobuf.SortedKeys(e, x.Scalars)
+		for k, v := range x.Scalars {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Scalars[k]
+			}
+			b = e.Open(b, 0x12)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Maps) > 0 {
+		keys := protobuf.SortedKeys(e, x.Maps)
+		for k, v := range x.Maps {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Maps[k]
+			}
+			b = e.Open(b, 0x1a)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, protobuf.Bool(k))
+			b = e.Open(b, 0x12)
+			b = e.Close(v.LupineAppend(e, b), len(b))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Bytes) > 0 {
+		keys := protobuf.SortedKeys(e, x.Bytes)
+		for k, v := range x.Bytes {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Bytes[k]
+			}
+			b = e.Open(b, 0x22)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, uint64(k))
+			b = protobuf.AppendBytes(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Mood) > 0 {
+		keys := protobuf.SortedKeys(e, x.Mood)
+		for k, v := range x.Mood {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Mood[k]
+			}
+			b = e.Open(b, 0x2a)
+			p := len(b)
+			b = protobuf.AppendVarint(b, 0x08, protobuf.Zigzag(int64(k)))
+			b = protobuf.AppendVarint(b, 0x10, uint64(v))
+			b = e.Close(b, p)
+		}
+	}
+	if len(x.Values) > 0 {
+		keys := protobuf.SortedKeys(e, x.Values)
+		for k, v := range x.Values {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Values[k]
+			}
+			b = e.Open(b, 0x32)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = e.Foreign(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -320,7 +399,20 @@ func (x *Known) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Times {
 		b = e.Foreign(b, 0x92, v)
 	}
-	b = protobuf.AppendMap(e, b, 0x9a, x.Durations, protobuf.StringKind(), protobuf.ForeignKind(x.Durations))
+	if len(x.Durations) > 0 {
+		keys := protobuf.SortedKeys(e, x.Durations)
+		for k, v := range x.Durations {
+			if keys != nil {
+				k, keys = keys[0], keys[1:]
+				v = x.Durations[k]
+			}
+			b = e.Open(append(b, 0x9a), 0x01)
+			p := len(b)
+			b = e.AppendString(b, 0x0a, k)
+			b = e.Foreign(b, 0x12, v)
+			b = e.Close(b, p)
+		}
+	}
 	switch w := x.One.(type) {
 	case *Known_Other:
 		if w != nil {
@@ -331,7 +423,7 @@ func (x *Known) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = e.Foreign(b, 0xaa, w.Nothing)
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -422,7 +514,8 @@ func (x *Oneofs) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Oneofs_Oneofs:
 		if w != nil {
-			b = e.Nested(b, 0x2a, w.Oneofs)
+			b = e.Open(b, 0x2a)
+			b = e.Close(w.Oneofs.LupineAppend(e, b), len(b))
 		}
 	case *Oneofs_Number:
 		if w != nil {
@@ -434,7 +527,7 @@ func (x *Oneofs) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -491,7 +584,7 @@ func (x *Oneofs_Nested) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = protobuf.AppendVarint(b, 0x10, protobuf.Bool(w.Flag))
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -525,10 +618,11 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.PutString(b, 0x0a, x.Name)
 	for _, v := range x.Children {
-		b = e.Nested(b, 0x12, v)
+		b = e.Open(b, 0x12)
+		b = e.Close(v.LupineAppend(e, b), len(b))
 	}
 	if x.Oneofs != nil {
-		b = protobuf.End2(x.Oneofs.LupineAppend(e, append(b, 0x1a, 0, 0)), len(b)+3)
+		b = protobuf.End(x.Oneofs.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
 	}
 	if x.Maps != nil {
 		b = protobuf.End2(x.Maps.LupineAppend(e, append(b, 0x22, 0, 0)), len(b)+3)
@@ -543,7 +637,7 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x3a, 0)), len(b)+2)
 	}
 	e.Leave()
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -576,4 +670,4 @@ func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

@@ -13,7 +13,7 @@ func (x *Thing) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = e.PutString(b, 0x0a, x.Name)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -34,4 +34,4 @@ func (x *Thing) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

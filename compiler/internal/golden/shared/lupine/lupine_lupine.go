@@ -15,7 +15,7 @@ func (x *Flower) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x.Thing != nil {
 		b = e.Foreign(b, 0x0a, x.Thing)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -36,4 +36,4 @@ func (x *Flower) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

@@ -27,7 +27,7 @@ func (x *ClientCompatRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 	b = e.OptString(b, 0x5a, x.Service)
 	b = e.OptString(b, 0x62, x.Method)
 	b = protobuf.PutVarint(b, 0x68, uint64(x.StreamType))
-	b = protobuf.PutVarint(b, 0x70, protobuf.Bool(x.UseGetHttpMethod))
+	b = protobuf.PutBool(b, 0x70, x.UseGetHttpMethod)
 	for _, v := range x.RequestHeaders {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x7a, 0)), len(b)+2)
 	}
@@ -42,7 +42,7 @@ func (x *ClientCompatRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 	if x.RawRequest != nil {
 		b = protobuf.End2(x.RawRequest.LupineAppend(e, append(b, 0xa2, 0x01, 0, 0)), len(b)+4)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -119,7 +119,7 @@ func (x *ClientCompatRequest_Cancel) LupineAppend(e *protobuf.Encoder, b []byte)
 			b = protobuf.AppendVarint(b, 0x18, uint64(w.AfterNumResponses))
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -163,7 +163,7 @@ func (x *ClientCompatResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 			b = protobuf.End(w.Error.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -211,7 +211,7 @@ func (x *ClientResponseResult) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 	b = protobuf.PutVarint(b, 0x28, uint64(x.NumUnsentRequests))
 	b = protobuf.OptVarint(b, 0x30, x.HttpStatusCode)
 	b = e.AppendStrings(b, 0x3a, x.Feedback)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -249,7 +249,7 @@ func (x *ClientErrorResult) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	b = e.PutString(b, 0x0a, x.Message)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -282,7 +282,7 @@ func (x *WireDetails) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
 	}
 	b = e.OptString(b, 0x22, x.ActualGrpcwebTrailers)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -309,4 +309,4 @@ func (x *WireDetails) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

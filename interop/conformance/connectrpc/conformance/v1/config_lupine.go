@@ -13,7 +13,7 @@ func (x *Config) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Features != nil {
-		b = protobuf.End2(x.Features.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
+		b = protobuf.End(x.Features.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
 	}
 	for _, v := range x.IncludeCases {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
@@ -21,7 +21,7 @@ func (x *Config) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.ExcludeCases {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -62,7 +62,7 @@ func (x *Features) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptBool(b, 0x50, x.SupportsHalfDuplexBidiOverHttp1)
 	b = protobuf.OptBool(b, 0x58, x.SupportsConnectGet)
 	b = protobuf.OptBool(b, 0x60, x.SupportsMessageReceiveLimit)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -127,7 +127,7 @@ func (x *ConfigCase) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptBool(b, 0x30, x.UseTls)
 	b = protobuf.OptBool(b, 0x38, x.UseTlsClientCerts)
 	b = protobuf.OptBool(b, 0x40, x.UseMessageReceiveLimit)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -168,7 +168,7 @@ func (x *TLSCreds) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.PutBytes(b, 0x0a, x.Cert)
 	b = protobuf.PutBytes(b, 0x12, x.Key)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -191,4 +191,4 @@ func (x *TLSCreds) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

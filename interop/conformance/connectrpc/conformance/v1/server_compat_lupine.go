@@ -14,13 +14,13 @@ func (x *ServerCompatRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 	}
 	b = protobuf.PutVarint(b, 0x08, uint64(x.Protocol))
 	b = protobuf.PutVarint(b, 0x10, uint64(x.HttpVersion))
-	b = protobuf.PutVarint(b, 0x20, protobuf.Bool(x.UseTls))
+	b = protobuf.PutBool(b, 0x20, x.UseTls)
 	b = protobuf.PutBytes(b, 0x2a, x.ClientTlsCert)
 	b = protobuf.PutVarint(b, 0x30, uint64(x.MessageReceiveLimit))
 	if x.ServerCreds != nil {
 		b = protobuf.End(x.ServerCreds.LupineAppend(e, append(b, 0x3a, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -58,7 +58,7 @@ func (x *ServerCompatResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 	b = e.PutString(b, 0x0a, x.Host)
 	b = protobuf.PutVarint(b, 0x10, uint64(x.Port))
 	b = protobuf.PutBytes(b, 0x1a, x.PemCert)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -83,4 +83,4 @@ func (x *ServerCompatResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i in
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2

@@ -398,7 +398,7 @@ func (x *UnaryResponseDefinition) LupineAppend(e *protobuf.Encoder, b []byte) []
 			b = protobuf.End(w.Error.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -450,7 +450,7 @@ func (x *StreamResponseDefinition) LupineAppend(e *protobuf.Encoder, b []byte) [
 	if x.RawResponse != nil {
 		b = protobuf.End2(x.RawResponse.LupineAppend(e, append(b, 0x32, 0, 0)), len(b)+3)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -489,7 +489,7 @@ func (x *UnaryRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = protobuf.End2(x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
 	}
 	b = protobuf.PutBytes(b, 0x12, x.RequestData)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -519,7 +519,7 @@ func (x *UnaryResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x.Payload != nil {
 		b = e.Large(b, 0x0a, x.Payload, len(x.Payload.GetData()))
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -548,7 +548,7 @@ func (x *IdempotentUnaryRequest) LupineAppend(e *protobuf.Encoder, b []byte) []b
 		b = protobuf.End2(x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
 	}
 	b = protobuf.PutBytes(b, 0x12, x.RequestData)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -578,7 +578,7 @@ func (x *IdempotentUnaryResponse) LupineAppend(e *protobuf.Encoder, b []byte) []
 	if x.Payload != nil {
 		b = e.Large(b, 0x0a, x.Payload, len(x.Payload.GetData()))
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -607,7 +607,7 @@ func (x *ServerStreamRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 		b = protobuf.End2(x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
 	}
 	b = protobuf.PutBytes(b, 0x12, x.RequestData)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -637,7 +637,7 @@ func (x *ServerStreamResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 	if x.Payload != nil {
 		b = e.Large(b, 0x0a, x.Payload, len(x.Payload.GetData()))
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -666,7 +666,7 @@ func (x *ClientStreamRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 		b = protobuf.End2(x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
 	}
 	b = protobuf.PutBytes(b, 0x12, x.RequestData)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -696,7 +696,7 @@ func (x *ClientStreamResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 	if x.Payload != nil {
 		b = e.Large(b, 0x0a, x.Payload, len(x.Payload.GetData()))
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -724,9 +724,9 @@ func (x *BidiStreamRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	if x.ResponseDefinition != nil {
 		b = protobuf.End2(x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
 	}
-	b = protobuf.PutVarint(b, 0x10, protobuf.Bool(x.FullDuplex))
+	b = protobuf.PutBool(b, 0x10, x.FullDuplex)
 	b = protobuf.PutBytes(b, 0x1a, x.RequestData)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -758,7 +758,7 @@ func (x *BidiStreamResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byte 
 	if x.Payload != nil {
 		b = e.Large(b, 0x0a, x.Payload, len(x.Payload.GetData()))
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -783,7 +783,7 @@ func (x *UnimplementedRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 	if x == nil {
 		return b
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -806,7 +806,7 @@ func (x *UnimplementedResponse) LupineAppend(e *protobuf.Encoder, b []byte) []by
 	if x == nil {
 		return b
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -833,7 +833,7 @@ func (x *ConformancePayload) LupineAppend(e *protobuf.Encoder, b []byte) []byte 
 	if x.RequestInfo != nil {
 		b = protobuf.End2(x.RequestInfo.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -868,9 +868,9 @@ func (x *ConformancePayload_RequestInfo) LupineAppend(e *protobuf.Encoder, b []b
 		b = e.Foreign(b, 0x1a, v)
 	}
 	if x.ConnectGetInfo != nil {
-		b = protobuf.End(x.ConnectGetInfo.LupineAppend(e, append(b, 0x22, 0)), len(b)+2)
+		b = protobuf.End2(x.ConnectGetInfo.LupineAppend(e, append(b, 0x22, 0, 0)), len(b)+3)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -904,7 +904,7 @@ func (x *ConformancePayload_ConnectGetInfo) LupineAppend(e *protobuf.Encoder, b 
 	for _, v := range x.QueryParams {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -934,7 +934,7 @@ func (x *Error) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Details {
 		b = e.Foreign(b, 0x1a, v)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -965,7 +965,7 @@ func (x *Header) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.PutString(b, 0x0a, x.Name)
 	b = e.AppendStrings(b, 0x12, x.Value)
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -1013,7 +1013,7 @@ func (x *RawHTTPRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = protobuf.End(w.Stream.LupineAppend(e, append(b, 0x3a, 0)), len(b)+2)
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -1058,8 +1058,8 @@ func (x *RawHTTPRequest_EncodedQueryParam) LupineAppend(e *protobuf.Encoder, b [
 	if x.Value != nil {
 		b = protobuf.End(x.Value.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
 	}
-	b = protobuf.PutVarint(b, 0x18, protobuf.Bool(x.Base64Encode))
-	return append(b, x.unknownFields...)
+	b = protobuf.PutBool(b, 0x18, x.Base64Encode)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -1103,7 +1103,7 @@ func (x *MessageContents) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = e.Foreign(b, 0x1a, w.BinaryMessage)
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -1141,7 +1141,7 @@ func (x *StreamContents) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	for _, v := range x.Items {
 		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -1171,7 +1171,7 @@ func (x *StreamContents_StreamItem) LupineAppend(e *protobuf.Encoder, b []byte) 
 	if x.Payload != nil {
 		b = protobuf.End(x.Payload.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -1217,7 +1217,7 @@ func (x *RawHTTPResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = protobuf.End(w.Stream.LupineAppend(e, append(b, 0x22, 0)), len(b)+2)
 		}
 	}
-	return append(b, x.unknownFields...)
+	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
 // LupineDecode is called by Lupine's codec.
@@ -1250,4 +1250,4 @@ func (x *RawHTTPResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion1
+const _ = protobuf.GeneratedVersion2
