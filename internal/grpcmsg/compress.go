@@ -44,12 +44,15 @@ var plainPool = sync.Pool{New: func() any { return new(Plain) }}
 // Decompress decompresses one message of at most limit bytes; zero is
 // lupine.DefaultMaxReceive and a negative number no limit. A message that is larger
 // fails with ResourceExhausted after at most limit+1 bytes were made, one for
-// which budget (nil: the process's) has no room likewise, and one that is not
+// which budget (nil: the one of [Bounded], or the process's) has no room likewise, and one that is not
 // what c understands with Internal. A large message waits for its turn; if ctx
 // ends first the error is ctx's own. The caller must Release the result once it has been decoded.
 func Decompress(ctx context.Context, c Compressor, src []byte, limit int, budget *Budget) (*Plain, error) {
 	if limit == 0 {
 		limit = lupine.DefaultMaxReceive
+	}
+	if own, ok := c.(*bounded); ok && budget == nil {
+		budget = own.budget
 	}
 	if budget == nil {
 		budget = processBudget
@@ -60,12 +63,8 @@ func Decompress(ctx context.Context, c Compressor, src []byte, limit int, budget
 	if errors.Is(err, errLarge) {
 		// Who waits for a turn holds nothing meanwhile, and begins anew.
 		p.Release()
-		if err := budget.turn(ctx); err != nil {
+		if p, err = budget.turn(ctx); err != nil {
 			return nil, err
-		}
-		p, _ = budget.large.Get().(*Plain)
-		if p == nil {
-			p = new(Plain)
 		}
 		p.limit, p.budget, p.turn = max(limit, -1), budget, true
 		err = p.from(c, src)
@@ -104,10 +103,7 @@ func (p *Plain) Release() {
 	if p.turn {
 		p.turn = false
 		p.buf = p.buf[:0]
-		if cap(p.buf) <= maxPooledLarge {
-			budget.large.Put(p)
-		}
-		<-budget.turns
+		budget.done(p)
 		return
 	}
 	if cap(p.buf) > maxPooled {

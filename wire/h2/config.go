@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/lupine-rpc/lupine/internal/grpcmsg"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
 )
 
@@ -76,6 +77,13 @@ type Config struct {
 	// at least. Zero means 10 s, negative means for ever.
 	StallTimeout time.Duration
 
+	// DecompressBudget is how many bytes of compressed messages may be held
+	// decompressed at once, until they are decoded; a message for which there is no
+	// room fails its call (ResourceExhausted). Zero means
+	// [DefaultDecompressBudget] for all of the process together; another value
+	// gives this listener or target a budget of its own, and a negative one no limit.
+	DecompressBudget int
+
 	// Stats, if set, counts how often peers run into limits.
 	Stats *Stats
 }
@@ -93,6 +101,8 @@ const (
 	DefaultKeepAlive        = time.Second
 	DefaultKeepAliveTimeout = 2 * time.Second
 	DefaultStallTimeout     = 10 * time.Second
+	// DefaultDecompressBudget is shared by all that have none of their own.
+	DefaultDecompressBudget = grpcmsg.DefaultDecompressBudget
 
 	// connWindow is the connection's receive window to begin with.
 	connWindow = 1 << 20
@@ -153,6 +163,20 @@ func (c Config) withDefaults() (Config, error) {
 		c.KeepAliveTimeout = DefaultKeepAliveTimeout
 	}
 	return c, nil
+}
+
+// budget is what is decompressed within; nil is the process's.
+func (c *Config) budget() *grpcmsg.Budget { return ownBudget(c.DecompressBudget, c.Stats) }
+
+func ownBudget(bytes int, s *Stats) *grpcmsg.Budget {
+	if bytes == 0 {
+		return nil
+	}
+	b := grpcmsg.NewBudget(int64(bytes))
+	if s != nil {
+		b.Hit = func() { s.count(limitDecompress) }
+	}
+	return b
 }
 
 // engine is what the state machine is told of c.

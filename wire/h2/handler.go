@@ -44,6 +44,10 @@ type HandlerConfig struct {
 	// last; a call that trickles is DeadlineExceeded. Zero means
 	// [DefaultMessageTime], negative means no limit.
 	MessageTime time.Duration
+	// DecompressBudget and Stats are those of [Config]; of the counters only
+	// "decompression" moves.
+	DecompressBudget int
+	Stats            *Stats
 }
 
 // Handler serves gRPC through somebody else's net/http server: it is an
@@ -81,7 +85,7 @@ type HandlerConfig struct {
 // method). All methods are safe for concurrent use.
 type Handler struct {
 	config    HandlerConfig
-	encodings *grpcmsg.Encodings
+	encodings encodings
 
 	mu       sync.Mutex
 	server   *lupine.Server
@@ -96,13 +100,9 @@ func (c HandlerConfig) NewHandler() *Handler {
 	c.MaxHeaderBytes = cmp.Or(c.MaxHeaderBytes, handlerHeaderBytes)
 	c.MaxHeaderFields = cmp.Or(c.MaxHeaderFields, handlerHeaderFields)
 	c.MessageTime = cmp.Or(c.MessageTime, DefaultMessageTime)
-	encodings, err := grpcmsg.NewEncodings(grpcmsg.Gzip(), grpcmsg.Zstd())
-	if err != nil {
-		panic("h2: " + err.Error()) // the names are constants
-	}
 	return &Handler{
 		config:    c,
-		encodings: encodings,
+		encodings: newEncodings(ownBudget(c.DecompressBudget, c.Stats)),
 		calls:     make(map[*handlerCall]struct{}),
 		idle:      make(chan struct{}),
 		closed:    make(chan struct{}),

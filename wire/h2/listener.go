@@ -46,8 +46,9 @@ type listener struct {
 // Listen serves gRPC over HTTP/2 at addr: "host:port", where port 0 is chosen by
 // the system, or "unix:///path". What is wrong with config shows in Bind.
 func Listen(addr string, config Config) lupine.Listener {
-	l := &listener{addr: addr, encs: newEncodings(), handshakes: newTurns(), conns: make(map[*served]struct{}), greeting: make(map[net.Conn]struct{}), empty: make(chan struct{})}
+	l := &listener{addr: addr, handshakes: newTurns(), conns: make(map[*served]struct{}), greeting: make(map[net.Conn]struct{}), empty: make(chan struct{})}
 	l.config, l.err = config.withDefaults()
+	l.encs = newEncodings(l.config.budget())
 	return l
 }
 

@@ -79,8 +79,14 @@ func (h *sizeHint) saw(n int) {
 // encodings is what both ends compress with.
 type encodings struct{ *grpcmsg.Encodings }
 
-func newEncodings() encodings {
-	e, err := grpcmsg.NewEncodings(grpcmsg.Gzip(), grpcmsg.Zstd())
+// newEncodings returns them with a budget for what they decompress; nil is the
+// process's.
+func newEncodings(b *grpcmsg.Budget) encodings {
+	gzip, zstd := grpcmsg.Gzip(), grpcmsg.Zstd()
+	if b != nil {
+		gzip, zstd = grpcmsg.Bounded(gzip, b), grpcmsg.Bounded(zstd, b)
+	}
+	e, err := grpcmsg.NewEncodings(gzip, zstd)
 	if err != nil {
 		panic(err) // two different names: it cannot fail
 	}

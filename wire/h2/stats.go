@@ -20,22 +20,24 @@ type Stats struct {
 type ownLimit uint8
 
 const (
-	limitConns     ownLimit = iota // MaxConns
-	limitHandshake                 // HandshakeTimeout
-	limitKeepAlive                 // KeepAliveTimeout
-	limitStall                     // StallTimeout: the peer takes nothing
-	limitSlow                      // StallTimeout: a request comes too slowly
-	limitMessage                   // lupine's MaxReceive
+	limitConns      ownLimit = iota // MaxConns
+	limitHandshake                  // HandshakeTimeout
+	limitKeepAlive                  // KeepAliveTimeout
+	limitStall                      // StallTimeout: the peer takes nothing
+	limitSlow                       // StallTimeout: a request comes too slowly
+	limitMessage                    // lupine's MaxReceive
+	limitDecompress                 // DecompressBudget, where it is not the process's
 	numOwn
 )
 
 var ownNames = [numOwn]string{
 	limitConns: "conns", limitHandshake: "handshake", limitKeepAlive: "keepalive", limitStall: "stall",
-	limitSlow: "slow-request", limitMessage: "message-size",
+	limitSlow: "slow-request", limitMessage: "message-size", limitDecompress: "decompression",
 }
 
 // All yields the name of each limit and how often a peer has run into it. The
-// last one, "decompression", is of the whole process, as that budget is.
+// last one, "decompression", counts what the budget of the whole process was asked
+// for in vain, by whomever, and what those of one's own were.
 func (s *Stats) All() iter.Seq2[string, uint64] {
 	return func(yield func(string, uint64) bool) {
 		for i := range s.engine {
@@ -44,11 +46,14 @@ func (s *Stats) All() iter.Seq2[string, uint64] {
 			}
 		}
 		for i := range s.own {
-			if !yield(ownNames[i], s.own[i].Load()) {
+			n := s.own[i].Load()
+			if ownLimit(i) == limitDecompress {
+				n += uint64(grpcmsg.ProcessBudget().Refused() + grpcmsg.ProcessBudget().Waited())
+			}
+			if !yield(ownNames[i], n) {
 				return
 			}
 		}
-		yield("decompression", uint64(grpcmsg.ProcessBudget().Refused()+grpcmsg.ProcessBudget().Waited()))
 	}
 }
 

@@ -38,7 +38,7 @@ func To(target string, config ...Config) lupine.Target {
 	if err != nil {
 		return lupine.Target{Name: target, Err: err}
 	}
-	w := &wire{config: c, encs: newEncodings()}
+	w := &wire{config: c, encs: newEncodings(c.budget())}
 	t := naming.Target(target, w, "")
 	if t.Err == nil {
 		if e, ok := w.unresolved(target); ok {
