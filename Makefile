@@ -61,6 +61,12 @@ HOSTILE ?= quick
 hostile: ## attack a server and a client process and print what came of it; HOSTILE=full for all of it
 	cd interop/hostile && LUPINE_HOSTILE=$(HOSTILE) go test -count=1 -timeout 60m
 
+hostile-doc: ## every attack at length, and the tables into docs/HOSTILE.md; minutes
+	LUPINE_HOSTILE_DOC=$(CURDIR)/docs/HOSTILE.md $(MAKE) --no-print-directory hostile HOSTILE=full
+
+hostile-reference: ## the attacks on memory against grpc-go's server, for its figures
+	cd interop/hostile && LUPINE_HOSTILE=full LUPINE_HOSTILE_REFERENCE=1 go test -count=1 -run 'TestMemory/.*(gzip|empty_messages|unknown)'
+
 differential: ## the same closures through grpc-go and Lupine, results compared
 	cd interop/differential && go test -count=1
 
@@ -70,4 +76,4 @@ faults: ## kill, stop, cut off, drain and restart real servers under load, ours 
 ci: ## what CI runs; installs Debian packages
 	.ci/run
 
-.PHONY: help demo test race generate lint bench bench-codec sim fuzz protobuf-conformance descriptors descriptors-short googleapis ci conformance grpc-interop peers hostile h2spec differential faults
+.PHONY: help demo test race generate lint bench bench-codec sim fuzz protobuf-conformance descriptors descriptors-short googleapis ci conformance grpc-interop peers hostile h2spec differential faults hostile-doc hostile-reference

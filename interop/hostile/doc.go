@@ -4,8 +4,10 @@
 // it against a bar; their counterparts see to it that an honest peer in the worst
 // weather is never taken for an attacker.
 //
-//	go test ./hostile     # every attack, short
-//	make hostile          # every attack at length; writes docs/HOSTILE.md
+//	make hostile                 # every attack, short
+//	make hostile HOSTILE=full    # every attack at length
+//	make hostile-doc             # the same, and puts the tables into docs/HOSTILE.md
+//	make hostile-reference       # what costs memory, against grpc-go's server
 //
 // Everything runs on loopback and is bounded in count and in time.
 package hostile

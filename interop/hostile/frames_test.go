@@ -116,7 +116,7 @@ var frameAttacks = []attack{
 	{rows: "4", name: "HPACK table refilled with every block", answers: []string{"grpc 8", "grpc 12", "HTTP 431"}, run: hpackChurn},
 	flood("5", "PING", "control-frames", 5000, func(f *foe) { f.ping(false) }),
 	flood("5", "PING acknowledgements that nobody asked for", "control-frames", 5000, func(f *foe) { f.ping(true) }),
-	{rows: "5", name: "PING by a client that does not read", closed: true, limit: "control-frames", run: func(a *arena) fate {
+	{rows: "5", name: "PING by a client that does not read", closed: true, limit: "control-frames|answers", run: func(a *arena) fate {
 		return a.unheard(func(f *foe) { f.ping(false) })
 	}},
 	flood("6", "SETTINGS", "control-frames", 5000, func(f *foe) { f.settings() }),

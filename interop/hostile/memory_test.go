@@ -80,13 +80,13 @@ var memoryAttacks = []attack{
 	{rows: "12", name: "failing calls without end whose replies are not read", closed: true, run: func(a *arena) fate {
 		return a.unheard(func(f *foe) { f.call(true, request("Nothing")...) })
 	}},
-	{rows: "13", name: "connections that say nothing", closed: true, limit: "handshake", run: func(a *arena) fate {
+	{rows: "13", name: "connections that say nothing", memory: perConn(12 << 10), closed: true, limit: "handshake", run: func(a *arena) fate {
 		return a.crowd(func(f *foe) {})
 	}},
-	{rows: "13", name: "connections that say half a preface", closed: true, limit: "handshake", run: func(a *arena) fate {
+	{rows: "13", name: "connections that say half a preface", memory: perConn(12 << 10), closed: true, limit: "handshake", run: func(a *arena) fate {
 		return a.crowd(func(f *foe) { f.out = append(f.out, "PRI * HTTP/2.0\r\n"...) })
 	}},
-	{rows: "13", name: "connections without SETTINGS", closed: true, limit: "handshake", run: func(a *arena) fate {
+	{rows: "13", name: "connections without SETTINGS", memory: perConn(12 << 10), closed: true, limit: "handshake", run: func(a *arena) fate {
 		return a.crowd(func(f *foe) { f.out = append(f.out, http2.ClientPreface...) })
 	}},
 	{rows: "14", name: "requests that trickle in, on every stream", closed: false, answers: []string{"grpc 4"}, limit: "slow-request", run: func(a *arena) fate {
@@ -124,16 +124,20 @@ var memoryAttacks = []attack{
 		f.collect(200, 5*time.Second)
 		return f.fate()
 	}},
-	bomb("gzip", "4 KB for 4 MB, within the limit", "grpc 0", gzipped, maxRecv-1<<10),
-	bomb("gzip", "beyond the limit", "grpc 8", gzipped, 16<<20),
-	bomb("zstd", "a few bytes for 4 MB, within the limit", "grpc 0", zstandard, maxRecv-1<<10),
+	amplified(bomb("gzip", "4 KB for 4 MB, within the limit", "grpc 0", gzipped, maxRecv-1<<10)),
+	amplified(bomb("gzip", "beyond the limit", "grpc 8", gzipped, 16<<20)),
+	amplified(bomb("zstd", "a few bytes for 4 MB, within the limit", "grpc 0", zstandard, maxRecv-1<<10)),
 	bomb("zstd", "beyond the limit", "grpc 8", zstandard, 64<<20),
-	message("20", "messages nested 100,000 deep", "grpc 13", nested()),
-	message("20", "unknown groups nested 100,000 deep", "grpc 13", bytes.Repeat(protowire.AppendTag(nil, 999, protowire.StartGroupType), 100_000)),
-	message("21", "a million unknown fields", "grpc 0", bytes.Repeat([]byte{0xf8, 0x3e, 0}, 1<<20)),
-	message("21", "unknown packed fields", "grpc 0", protowire.AppendBytes(protowire.AppendTag(nil, 999, protowire.BytesType), make([]byte, 3<<20))),
-	message("21", "half a million empty messages in a list", "grpc 0", emptyDetails(500_000)),
-	message("21", "lengths beyond the message", "grpc 13", []byte{0x1a, 0xff, 0xff, 0xff, 0xff, 0x07, 1}),
+	message("20", "messages nested 100,000 deep", "grpc 13", nested),
+	message("20", "unknown groups nested 100,000 deep", "grpc 13", func() []byte {
+		return bytes.Repeat(protowire.AppendTag(nil, 999, protowire.StartGroupType), 100_000)
+	}),
+	message("21", "a million unknown fields", "grpc 0", func() []byte { return bytes.Repeat([]byte{0xf8, 0x3e, 0}, 1<<20) }),
+	message("21", "unknown packed fields", "grpc 0", func() []byte {
+		return protowire.AppendBytes(protowire.AppendTag(nil, 999, protowire.BytesType), make([]byte, 3<<20))
+	}),
+	amplified(message("21", "half a million empty messages in a list", "grpc 0", emptyDetails)),
+	message("21", "lengths beyond the message", "grpc 13", func() []byte { return []byte{0x1a, 0xff, 0xff, 0xff, 0xff, 0x07, 1} }),
 }
 
 func TestMemory(t *testing.T) { run(t, memoryAttacks) }
@@ -154,11 +158,17 @@ func (f *foe) unread(a *arena) fate {
 	return x
 }
 
+// crowdSize is how many connections a crowd is.
+func crowdSize() int { return scaled(1000, 8000) }
+
+// perConn is the bar of a crowd: so many bytes for each connection while it is in its
+// handshake, or the common bar if that is more.
+func perConn(bytes int) int { return max(barMemory, bytes*crowdSize()) }
+
 // crowd opens many connections, has each say its piece, and waits for the server
 // to close them.
 func (a *arena) crowd(piece func(f *foe)) (sum fate) {
-	n := scaled(1000, 8000)
-	all := make([]*foe, n)
+	all := make([]*foe, crowdSize())
 	for i := range all {
 		all[i] = newFoe(a.t, a.dial())
 		piece(all[i])
@@ -228,9 +238,6 @@ func payloadOf(n int) []byte {
 // bomb is many compressed messages at once on four connections.
 func bomb(encoding, what, answer string, pack func(int) []byte, n int) attack {
 	x := attack{rows: "19", name: fmt.Sprintf("%s bombs on 4 x 250 calls: %s", encoding, what), answers: []string{answer}}
-	// One message of 4 MB is decompressed and decoded at a time; the rest is what
-	// Go's collector leaves lying between two of its runs.
-	x.memory = 80 << 20
 	x.run = func(a *arena) (sum fate) {
 		body := prefixed(1, pack(n))
 		var foes []*foe
@@ -252,16 +259,24 @@ func bomb(encoding, what, answer string, pack func(int) []byte, n int) attack {
 	return x
 }
 
-// message is one message, as often as fits into half a second.
-func message(rows, name, answer string, body []byte) attack {
+// amplified raises the bar of an attack that makes live data of the order of the
+// bar by what is allowed: a message of 4 MB in full, decompressed and decoded, with
+// what waits behind it; a million bytes that decode to 44 MB of Go structs. Go's
+// collector lets a heap grow to twice its live data (GOGC), and to more while it
+// runs, so that the growth seen is two to three times that.
+func amplified(x attack) attack {
+	x.memory = 112 << 20
+	return x
+}
+
+// message is one message, again and again. Its bytes are made in the attacker alone:
+// this binary is the server too, and Go's collector leaves twice lying of whatever
+// a process keeps.
+func message(rows, name, answer string, make func() []byte) attack {
 	x := attack{rows: rows, name: name, answers: []string{answer}}
-	if len(body) > 500_000 && body[0] == ofFail<<3|2 && answer == "grpc 0" {
-		// A Go struct for each two bytes: 88 times the input, as any Go program
-		// makes of such a message. The codec does not bound it below its own size.
-		x.memory = 160 << 20
-	}
 	x.run = func(a *arena) fate {
 		f := a.enemy()
+		body := make()
 		n := scaled(4, 40)
 		for i := range n {
 			id := f.call(false, request("Say")...)
@@ -298,7 +313,8 @@ func nested() []byte {
 }
 
 // emptyDetails is a list of empty Anys: two bytes each.
-func emptyDetails(n int) []byte {
+func emptyDetails() []byte {
+	const n = 500_000
 	list := bytes.Repeat([]byte{ofDetails<<3 | 2, 0}, n)
 	return protowire.AppendBytes(protowire.AppendTag(nil, ofFail, protowire.BytesType), list)
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -14,6 +15,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+	_ "google.golang.org/grpc/encoding/gzip" // for the reference
+	"google.golang.org/grpc/keepalive"
 
 	"github.com/lupine-rpc/lupine"
 	"github.com/lupine-rpc/lupine/interop/peerpb"
@@ -109,6 +112,33 @@ func (peer) Chat(ctx context.Context, r *lupine.Receiver[peerpb.Order], s *lupin
 	}
 }
 
+// referenceVariable puts grpc-go's server in the place of Lupine's, for a look at
+// what it does. Then nothing is held against the bar.
+const referenceVariable = "LUPINE_HOSTILE_REFERENCE"
+
+// grpcPeer is the peer behind grpc-go's stubs, as far as the attacks on memory
+// call it.
+type grpcPeer struct{ peerpb.UnimplementedPeerServer }
+
+func (grpcPeer) Say(ctx context.Context, o *peerpb.Order) (*peerpb.Result, error) {
+	return peer{}.Say(ctx, o)
+}
+
+func (grpcPeer) Chat(s grpc.BidiStreamingServer[peerpb.Order, peerpb.Result]) error {
+	for {
+		o, err := s.Recv()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.Send(&peerpb.Result{Text: o.Text, Payload: o.Payload}); err != nil {
+			return err
+		}
+	}
+}
+
 // childServer serves a peer and prints its address.
 func childServer(s spec) error {
 	var lc net.ListenConfig
@@ -125,6 +155,14 @@ func childServer(s spec) error {
 		if config.TLS, err = serverTLS(s.Dir, s.MTLS); err != nil {
 			return err
 		}
+	}
+	if os.Getenv(referenceVariable) != "" {
+		// The attacks count on PING, which its policy would end first.
+		theirs := grpc.NewServer(grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Nanosecond, PermitWithoutStream: true}))
+		peerpb.RegisterPeerServer(theirs, grpcPeer{})
+		go theirs.Serve(l)
+		fmt.Println(l.Addr())
+		return answer(func(string) any { return inside() })
 	}
 	srv := lupine.ServerConfig{Log: slog.New(slog.DiscardHandler)}.NewServer()
 	peerpblupine.RegisterPeer(srv, peer{})

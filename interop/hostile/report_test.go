@@ -3,10 +3,16 @@ package hostile
 import (
 	"fmt"
 	"os"
+	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
+
+	"github.com/lupine-rpc/lupine/interop/internal/section"
 )
+
+// docVariable names a document whose section "attacks" gets the tables.
+const docVariable = "LUPINE_HOSTILE_DOC"
 
 var table struct {
 	sync.Mutex
@@ -50,23 +56,55 @@ func addClient(r clientRow) {
 	table.client = append(table.client, r)
 }
 
-// report prints a line for each attack, hostile server and honest client.
-func report() {
-	table.Lock()
-	defer table.Unlock()
-	if len(table.rows)+len(table.client)+len(table.fine) == 0 {
-		return
+var (
+	attackColumns = []string{"list", "attack", "what became of it", "memory, MB", "CPU, ms", "p99 quiet, ms", "p99 attacked, ms"}
+	fineColumns   = []string{"honest client", "calls", "answered", "time"}
+)
+
+// cells are the rows of both tables.
+func cells() (attacks, fine [][]string) {
+	ms := func(d time.Duration) string { return fmt.Sprintf("%.1f", float64(d.Microseconds())/1000) }
+	line := func(rows, name, outcome string, memory int, cpu time.Duration, quiet, busy calls) {
+		attacks = append(attacks, []string{rows, name, outcome, fmt.Sprintf("%.1f", float64(memory)/1e6), ms(cpu), ms(quiet.P99), ms(busy.P99)})
 	}
-	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(out, "rows\tattack\tclosed\tmemory, KB\tCPU\tp99 quiet\tp99 attacked")
 	for _, r := range table.rows {
-		fmt.Fprintf(out, "%s\t%s\t%s\t%d\t%v\t%v\t%v\n", r.Rows, r.Name, r.When, r.Memory, r.CPU, r.Quiet.P99, r.Busy.P99)
+		line(r.Rows, r.Name, r.When, r.Memory, r.CPU, r.Quiet, r.Busy)
 	}
 	for _, r := range table.client {
-		fmt.Fprintf(out, "%s\tserver: %s\t%s\t%d\t%v\t%v\t%v\n", r.rows, r.name, r.outcome, r.memory, r.cpu, r.quiet.P99, r.busy.P99)
+		line(r.rows, "server: "+r.name, r.outcome, r.memory, r.cpu, r.quiet, r.busy)
 	}
 	for _, r := range table.fine {
-		fmt.Fprintf(out, "17\thonest: %s\t%d of %d calls answered in %v\t\t\t\t\n", r.name, r.good, r.calls, r.took)
+		fine = append(fine, []string{r.name, fmt.Sprint(r.calls), fmt.Sprint(r.good), short(r.took)})
 	}
-	out.Flush()
+	return attacks, fine
+}
+
+// report prints the tables, and puts them into a document if one is named.
+func report() error {
+	table.Lock()
+	defer table.Unlock()
+	attacks, fine := cells()
+	out := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+	var doc strings.Builder
+	for _, t := range []struct {
+		columns []string
+		rows    [][]string
+	}{{attackColumns, attacks}, {fineColumns, fine}} {
+		if len(t.rows) == 0 {
+			continue
+		}
+		fmt.Fprintln(out, strings.Join(t.columns, "\t"))
+		fmt.Fprintf(&doc, "\n| %s |\n|%s\n", strings.Join(t.columns, " | "), strings.Repeat("---|", len(t.columns)))
+		for _, r := range t.rows {
+			fmt.Fprintln(out, strings.Join(r, "\t"))
+			fmt.Fprintf(&doc, "| %s |\n", strings.Join(r, " | "))
+		}
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	if file := os.Getenv(docVariable); file != "" {
+		return section.Replace(file, "attacks", strings.TrimPrefix(doc.String(), "\n"))
+	}
+	return nil
 }
