@@ -31,6 +31,7 @@ func loadBehaviours() []behaviour {
 		{"slowReader", streams, loadSlowReader},
 		{"slowHandler", streams, loadSlowHandler},
 		{"slowWriter", duplex, loadSlowWriter},
+		{"rareReaders", duplex, loadRareReaders},
 		{"tenThousand", lupine.Capabilities{}, loadTenThousand},
 		{"slowFurtherSession", lupine.Capabilities{}, loadSlowFurther},
 	}

@@ -18,7 +18,9 @@
 package rpctest
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 
@@ -43,6 +45,13 @@ type Wire struct {
 	// "Drain/tellsHandlers", each with the reason, which is printed. A name
 	// without a slash leaves out a whole group.
 	Skip map[string]string
+	// Only, if not empty, names the behaviours to run, as Skip does: for a further
+	// Wire of a package that is set up differently.
+	Only []string
+	// Stall is how long the wire lets a peer take nothing of what waits for it before
+	// it gives the peer up. Zero leaves out Load/rareReaders, which takes several
+	// times as long.
+	Stall time.Duration
 }
 
 // behaviour is one thing that every wire must do.
@@ -95,13 +104,21 @@ func Run(t *testing.T, w Wire) {
 				t.Errorf("Wire.Skip names %q, which is no behaviour", name)
 			}
 		}
+		for _, name := range w.Only {
+			if !known(all, name) {
+				t.Errorf("Wire.Only names %q, which is no behaviour", name)
+			}
+		}
 		for _, g := range all {
 			t.Run(g.name, func(t *testing.T) {
 				if why, ok := w.Skip[g.name]; ok {
 					t.Skip(why)
 				}
 				for _, b := range g.all {
-					t.Run(b.name, func(t *testing.T) { runOne(t, w, g.name+"/"+b.name, b) })
+					name := g.name + "/" + b.name
+					if len(w.Only) == 0 || slices.Contains(w.Only, g.name) || slices.Contains(w.Only, name) {
+						t.Run(b.name, func(t *testing.T) { runOne(t, w, name, b) })
+					}
 				}
 			})
 		}

@@ -4,11 +4,15 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/lupine-rpc/lupine"
 	"github.com/lupine-rpc/lupine/rpctest"
 	"github.com/lupine-rpc/lupine/wire/h2"
 )
+
+// impatient gives a peer up soon, so that tests of patience do not take long.
+var impatient = h2.Config{StallTimeout: 400 * time.Millisecond, KeepAlive: 100 * time.Millisecond, KeepAliveTimeout: 2 * time.Second}
 
 // TestWire runs the suite of behaviours over each carrier.
 func TestWire(t *testing.T) {
@@ -29,6 +33,10 @@ func TestWire(t *testing.T) {
 			l := h2.Listen("unix://"+socketPath(t), h2.Config{})
 			return l, func() lupine.Target { return h2.To(l.Addr()) }
 		}, Again: again(h2.Config{})},
+		{Name: "impatient", Only: []string{"Load/rareReaders"}, Stall: impatient.StallTimeout, New: func(testing.TB) (lupine.Listener, func() lupine.Target) {
+			l := h2.Listen("127.0.0.1:0", impatient)
+			return l, func() lupine.Target { return h2.To(l.Addr(), impatient) }
+		}},
 	}
 	for _, w := range wires {
 		rpctest.Run(t, w)
