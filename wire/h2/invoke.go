@@ -49,11 +49,22 @@ func (s *session) invoke(ctx context.Context, st *clientStream, call *lupine.Cal
 			s.lead(st, wantEnd)
 			continue
 		}
-		if err := s.park(ctx, &st.recvWait); err != nil {
-			st.abandon(contextError(ctx, ""))
+		alone, err := s.await(ctx, &st.recvWait)
+		if alone { // a unary call is woken when it is done
+			return st.conclude(ctx, call, reply, n)
 		}
+		if err != nil {
+			st.abandon(contextError(ctx, ""))
+			break
+		}
+		s.mu.Lock()
 	}
 	s.mu.Unlock()
+	return st.conclude(ctx, call, reply, n)
+}
+
+// conclude returns how a unary call ended that sent n bytes.
+func (st *clientStream) conclude(ctx context.Context, call *lupine.Call, reply any, n int) *lupine.Error {
 	call.Sent(n)
 	call.ReplyHeader, call.ReplyTrailer = st.header, st.trailer
 	if st.gotHeader {

@@ -80,7 +80,11 @@ func (s *session) took(err error) {
 	now := clock()
 	s.eng.Received(now)
 	s.process(now)
-	s.flush(false)
+	if len(s.woken) == 0 {
+		s.flush(false)
+	} else if s.wakeBatch(true) {
+		s.writeOut()
+	}
 }
 
 // readBehind gives the role to the background reader. The lock is held.

@@ -37,6 +37,9 @@ type link struct {
 	rr, rw int
 	small  int // reads in a row that left most of rbuf unused
 
+	batching bool      // what was read is being processed
+	woken    []*waiter // who is to be woken after that
+
 	writing  bool
 	soon     bool // the background writer was asked to flush
 	spare    []byte
@@ -142,6 +145,8 @@ func (l *link) resize(n int) {
 
 // process feeds what was read to the engine. The reader calls it with the lock.
 func (l *link) process(now int64) {
+	l.batching = true
+	defer func() { l.batching = false }()
 	for l.dead == nil {
 		ev, n, err := l.eng.Next(now, l.rbuf[l.rr:l.rw])
 		l.rr += n
@@ -172,6 +177,12 @@ func (l *link) flush(yield bool) {
 		runtime.Gosched()
 		l.mu.Lock()
 	}
+	l.writeOut()
+}
+
+// writeOut is the writer's work: it writes until nothing is left in Out. The
+// caller has taken the role; the lock is held before and after.
+func (l *link) writeOut() {
 	for {
 		l.eng.Pump(outLimit)
 		if len(l.eng.Out) == 0 {
@@ -422,45 +433,81 @@ func (l *link) shut() {
 
 // waiter is where one goroutine waits for something of a stream.
 type waiter struct {
-	ch     chan struct{}
+	ch     chan bool // true: nobody else touches the stream any more
 	parked bool
 }
 
-// wake ends the wait. The lock is held.
-func (w *waiter) wake() {
-	if w.parked {
+// wake ends w's wait: after the batch that is being processed, if there is one.
+// The lock is held.
+func (l *link) wake(w *waiter) {
+	switch {
+	case !w.parked:
+	case l.batching:
 		w.parked = false
-		w.ch <- struct{}{}
+		l.woken = append(l.woken, w)
+	default:
+		w.parked = false
+		w.ch <- false
 	}
+}
+
+// wakeBatch wakes those for whom something came in the batch that has been
+// processed: without the lock, which each of them is about to take. With write it
+// takes the writer's role if nobody has it, lets them run, and reports so: what
+// they send is then written as one. The lock is held before and after.
+func (l *link) wakeBatch(write bool) (writer bool) {
+	woken := l.woken
+	l.woken = nil
+	if writer = write && !l.writing; writer {
+		l.writing = true
+	}
+	l.mu.Unlock()
+	for i, w := range woken {
+		w.ch <- true
+		woken[i] = nil
+	}
+	if writer {
+		runtime.Gosched()
+	}
+	l.mu.Lock()
+	l.woken = woken[:0]
+	return writer
 }
 
 // park waits until w is woken or ctx ends, whose error it then returns. The lock
 // is held before and after.
 func (l *link) park(ctx context.Context, w *waiter) error {
+	_, err := l.await(ctx, w)
+	if err == nil {
+		l.mu.Lock()
+	}
+	return err
+}
+
+// await is park, but returns without the lock when w was woken. alone says that
+// it was for the last time: what it waited for may be used without the lock.
+func (l *link) await(ctx context.Context, w *waiter) (alone bool, err error) {
 	if w.ch == nil {
-		w.ch = make(chan struct{}, 1)
+		w.ch = make(chan bool, 1)
 	}
 	w.parked = true
 	l.mu.Unlock()
 	done := ctx.Done()
 	if done == nil {
-		<-w.ch
-		l.mu.Lock()
-		return nil
+		return <-w.ch, nil
 	}
 	select {
-	case <-w.ch:
-		l.mu.Lock()
-		return nil
+	case alone = <-w.ch:
+		return alone, nil
 	case <-done:
 	}
 	l.mu.Lock()
-	if !w.parked {
-		<-w.ch
-		return nil // it happened first
+	if !w.parked { // it happened first
+		l.mu.Unlock()
+		return <-w.ch, nil
 	}
 	w.parked = false
-	return ctx.Err()
+	return false, ctx.Err()
 }
 
 // timedOut reports whether a read ended by its deadline.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/grpcmsg"
 	"github.com/lupine-rpc/lupine/internal/workers"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
@@ -25,6 +26,7 @@ type served struct {
 
 	// Who reads: the goroutine whose turn it is; see run.
 	turn     uint64
+	now      int64       // when the reader last had something
 	inline   *serverCall // the handler that the reader is running
 	runs     uint64      // handlers run by the reader
 	lastRun  uint64      // at the last tick of the watchdog
@@ -32,7 +34,8 @@ type served struct {
 	watchdog *time.Timer
 
 	okBlock  hpack.Block
-	heads    map[string]*hpack.Block // response headers by content type
+	grpcHead *hpack.Block            // response header of nearly all calls
+	heads    map[string]*hpack.Block // of those with other content types
 	scratch  []byte
 	draining bool
 	drainEnd *time.Timer
@@ -43,11 +46,11 @@ type served struct {
 
 // newServed makes a link of a connection that has sent first.
 func newServed(l *listener, sk *sock, secure *tls.Conn, first []byte) *served {
-	sv := &served{l: l, heads: make(map[string]*hpack.Block), active: clock()}
+	sv := &served{l: l, active: clock()}
 	ec := l.config.engine(true)
 	ec.NewStream = func() *engine.Stream {
-		c := &serverCall{sv: sv}
-		c.stream.Owner = c
+		c := serverCallPool.Get().(*serverCall)
+		c.sv, c.ServerCall, c.stream.Owner = sv, new(lupine.ServerCall), c
 		return &c.stream
 	}
 	ec.Drained = sv.drained
@@ -70,8 +73,12 @@ func (sv *served) run() {
 	turn := sv.turn
 	for {
 		now := clock()
+		sv.now = now
 		sv.eng.Received(now)
 		sv.process(now)
+		if len(sv.woken) > 0 && sv.wakeBatch(sv.queueAt == len(sv.queue)) {
+			sv.writeOut()
+		}
 		if !sv.settled && sv.dead == nil && sv.eng.PeerSettled() {
 			sv.settled = true
 			sv.sock.SetDeadline(time.Time{})
@@ -113,6 +120,10 @@ func (sv *served) run() {
 // that the reader runs can keep it from reading.
 const watchTick = 500 * time.Microsecond
 
+// timedRuns is how many runs of handlers on the reader's goroutine there are to one
+// that is timed: reading the clock costs as much as a quick handler.
+const timedRuns = 8
+
 // runHere runs a quick handler on the reader's goroutine. The lock is held before
 // and after.
 func (sv *served) runHere(c *serverCall) {
@@ -121,10 +132,15 @@ func (sv *served) runHere(c *serverCall) {
 	if !sv.watching {
 		sv.watch()
 	}
+	timed := sv.runs%timedRuns == 0
 	returned := false
 	defer func() {
 		sv.mu.Lock()
-		if sv.inline != c {
+		mine := sv.inline == c
+		if returned {
+			c.recycle()
+		}
+		if !mine {
 			return // another goroutine reads by now
 		}
 		sv.inline = nil
@@ -134,7 +150,7 @@ func (sv *served) runHere(c *serverCall) {
 		}
 	}()
 	sv.mu.Unlock()
-	c.execute()
+	c.execute(timed)
 	returned = true
 }
 
@@ -317,7 +333,10 @@ func (c *serverCall) slow(now int64) bool {
 
 // release gives a call's slot back. The lock is held.
 func (sv *served) release(c *serverCall) {
-	sv.active = clock()
+	sv.active = sv.now // what the reader runs is quick
+	if sv.inline != c {
+		sv.active = clock()
+	}
 	sv.eng.Release(sv.active, &c.stream)
 	if sv.draining {
 		sv.flushed()
@@ -326,17 +345,24 @@ func (sv *served) release(c *serverCall) {
 
 // head returns the kept header block of responses with a content type.
 func (sv *served) head(content string) *hpack.Block {
+	if content == grpcmsg.ContentType && sv.grpcHead != nil {
+		return sv.grpcHead
+	}
 	if b := sv.heads[content]; b != nil {
 		return b
 	}
-	if len(sv.heads) >= 8 {
-		clear(sv.heads)
+	if len(sv.heads) >= 8 || sv.heads == nil {
+		sv.heads = make(map[string]*hpack.Block)
 	}
 	b := &hpack.Block{Fields: []hpack.Pair{
 		{Name: ":status", Value: "200", Mode: hpack.Keep},
 		{Name: "content-type", Value: content, Mode: hpack.Keep},
 		{Name: "grpc-accept-encoding", Value: sv.l.encs.Names(), Mode: hpack.Keep},
 	}}
+	if content == grpcmsg.ContentType {
+		sv.grpcHead = b
+		return b
+	}
 	sv.heads[content] = b
 	return b
 }

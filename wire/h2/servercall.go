@@ -6,6 +6,7 @@ import (
 	"io"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/lupine-rpc/lupine"
@@ -15,9 +16,10 @@ import (
 
 // serverCall is one call of a served: the handler's context, its stream, and the
 // task that runs it. The link's lock guards it, except where a field says
-// otherwise. It is never used again, since a handler may keep its context.
+// otherwise. What a handler may keep, its context, is apart, so that the rest of
+// a direct call can be used again; see recycle.
 type serverCall struct {
-	lupine.ServerCall
+	*lupine.ServerCall
 	stream engine.Stream
 	sv     *served
 	route  *route
@@ -35,6 +37,9 @@ type serverCall struct {
 	direct  bool // the whole request is here and ServeUnary can have it
 	over    bool // the client or the link has gone
 	headed  bool // the header was sent
+	// finished: the handler has returned, and the engine and the link have nothing
+	// of a direct call any more.
+	finished bool
 
 	refusal uint16 // HTTP status to answer with when the request has ended; see refuseAtEnd
 
@@ -178,7 +183,7 @@ func (c *serverCall) data(ev *engine.Event) {
 		return
 	}
 	if c.in.whole > 0 {
-		c.recvWait.wake()
+		c.sv.wake(&c.recvWait)
 	} else if n := c.in.missing(); n > 0 {
 		e.Want(&c.stream, n)
 	}
@@ -191,7 +196,7 @@ func (c *serverCall) requestEnd() {
 		return
 	}
 	if c.started {
-		c.recvWait.wake()
+		c.sv.wake(&c.recvWait)
 		return
 	}
 	if c.route == nil {
@@ -227,8 +232,8 @@ func (c *serverCall) reset(cause error) {
 		c.sv.release(c)
 		return
 	}
-	cancelOf(&c.ServerCall, cause)
-	c.recvWait.wake()
+	cancelOf(c.ServerCall, cause)
+	c.sv.wake(&c.recvWait)
 	c.sent()
 }
 
@@ -245,15 +250,36 @@ func (c *serverCall) sent() {
 		c.out.free()
 		c.out = nil
 	}
-	c.sendWait.wake()
+	c.sv.wake(&c.sendWait)
+}
+
+var serverCallPool = sync.Pool{New: func() any { return new(serverCall) }}
+
+// recycle puts c back into the pool if nobody has use of it any more: its handler,
+// which saw nothing of it but the context, has returned and all has been sent.
+func (c *serverCall) recycle() {
+	if !c.finished {
+		return
+	}
+	wait := c.recvWait
+	*c = serverCall{}
+	c.recvWait = wait
+	serverCallPool.Put(c)
 }
 
 // Run runs the handler; it makes the call a task.
-func (c *serverCall) Run() { c.execute() }
+func (c *serverCall) Run() {
+	c.execute(c.direct)
+	c.recycle()
+}
 
-// execute runs the handler and sends what it returns.
-func (c *serverCall) execute() {
-	began := clock()
+// execute runs the handler and sends what it returns. timed says to note how long
+// it takes.
+func (c *serverCall) execute(timed bool) {
+	var began int64
+	if timed {
+		began = clock()
+	}
 	var reply *buffer
 	var failed *lupine.Error
 	returned := false
@@ -265,7 +291,7 @@ func (c *serverCall) execute() {
 	}()
 	failed = c.handle(&reply)
 	returned = true
-	if c.direct {
+	if timed {
 		c.route.ran(time.Duration(clock() - began))
 	}
 }
@@ -284,6 +310,7 @@ func (c *serverCall) conclude(failed *lupine.Error, reply *buffer) {
 	}
 	sv.release(c)
 	reply.free()
+	c.finished = c.direct && c.stream.Closed && c.out == nil
 	if sv.inline != c {
 		sv.flush(sv.eng.Held() > 0)
 	}
@@ -299,24 +326,24 @@ func (c *serverCall) handle(reply **buffer) (failed *lupine.Error) {
 			path := c.route.Method.Path
 			c.sv.l.log.Error("codec panicked", "method", path, "panic", p, "stack", string(debug.Stack()))
 			failed = &lupine.Error{Code: lupine.Internal, Message: "the codec of " + path + " panicked"}
-			cancelOf(&c.ServerCall, failed)
+			cancelOf(c.ServerCall, failed)
 		}
 	}()
 	c.Begin(c.route.Route, c.sv.peerInfo, c.header, c.deadline)
 	if !c.direct {
-		return c.route.ServeStream(&c.ServerCall, c)
+		return c.route.ServeStream(c.ServerCall, c)
 	}
 	m := c.route.Method
 	req := m.NewRequest()
 	compressed, body, _ := next(c.in.buf)
-	n, err := unmarshal(&c.ServerCall, m.Codec, compressed, body, req, c.comp, c.MaxReceive())
+	n, err := unmarshal(c.ServerCall, m.Codec, compressed, body, req, c.comp, c.MaxReceive())
 	if err != nil {
-		cancelOf(&c.ServerCall, err)
+		cancelOf(c.ServerCall, err)
 		return asError(err).NotExecuted()
 	}
 	c.in.free() // the handler may take long
 	c.Received(n)
-	res, failed := c.route.ServeUnary(&c.ServerCall, req)
+	res, failed := c.route.ServeUnary(c.ServerCall, req)
 	if failed != nil {
 		return failed
 	}
@@ -409,7 +436,7 @@ func (c *serverCall) fetch(ctx context.Context) error {
 
 // gone is the error of a handler whose client has left.
 func (c *serverCall) gone() error {
-	err := context.Cause(&c.ServerCall)
+	err := context.Cause(c.ServerCall)
 	if err == nil {
 		err = errClientReset
 	}

@@ -182,11 +182,13 @@ func (s *session) quiet() {
 
 // opened puts st on the wire's books. CanOpen must have allowed it.
 func (s *session) opened(st *clientStream) {
+	var now int64 // the engine asks for the time of the first stream only
 	if s.eng.Streams() == 0 {
 		s.arm()
+		now = clock()
 	}
 	st.start = s.taken + int64(len(s.eng.Out))
-	s.eng.Open(clock(), &st.Stream)
+	s.eng.Open(now, &st.Stream)
 	if s.eng.CanOpen() == engine.ErrUsedUp {
 		s.goDown(engine.ErrUsedUp) // calls that wait here would wait for ever
 	}
@@ -208,13 +210,13 @@ func (s *session) streamEnded() {
 func (s *session) nextSlot() {
 	room := s.eng.Room()
 	for len(s.slots) > 0 && room > 0 {
-		s.slots[0].wake()
+		s.wake(s.slots[0])
 		s.slots = s.slots[1:]
 		room--
 	}
 	if s.downed || s.dead != nil {
 		for _, w := range s.slots {
-			w.wake()
+			s.wake(w)
 		}
 		s.slots = nil
 	}
@@ -241,7 +243,7 @@ func (s *session) slot(ctx context.Context, queue bool) *lupine.Error {
 			return errFull
 		}
 		w := new(waiter)
-		w.ch = make(chan struct{}, 1)
+		w.ch = make(chan bool, 1)
 		w.parked = true
 		if first {
 			s.slots = append(s.slots, w)

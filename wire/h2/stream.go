@@ -99,7 +99,7 @@ func (st *clientStream) headers(ev *engine.Event) {
 	if !ev.End {
 		st.header = md
 		if !st.unary {
-			st.recvWait.wake() // Header may be waiting
+			st.s.wake(&st.recvWait) // Header may be waiting
 		}
 		return
 	}
@@ -191,7 +191,7 @@ func (st *clientStream) data(ev *engine.Event) {
 		return
 	}
 	if !st.unary {
-		st.recvWait.wake()
+		st.s.wake(&st.recvWait)
 	} else if st.in.whole > 1 {
 		e.Reset(&st.Stream, engine.Cancel)
 		st.finish(lupine.Errorf(lupine.Unimplemented, "the server sent more than one reply message"))
@@ -225,15 +225,16 @@ func (st *clientStream) finish(err *lupine.Error) {
 	if st.done {
 		return
 	}
+	s := st.s
 	st.done, st.err = true, err
 	if !st.Closed {
 		// The server has answered before it had the whole request.
-		st.s.eng.Reset(&st.Stream, engine.Cancel)
+		s.eng.Reset(&st.Stream, engine.Cancel)
 	}
 	st.end() // also of a call that nobody receives from any more
-	st.recvWait.wake()
+	s.wake(&st.recvWait)
 	st.sent()
-	st.s.streamEnded()
+	s.streamEnded()
 }
 
 // sent notes that the bytes of out are free again.
@@ -242,7 +243,7 @@ func (st *clientStream) sent() {
 		st.out.free()
 		st.out = nil
 	}
-	st.sendWait.wake()
+	st.s.wake(&st.sendWait)
 }
 
 // Open starts a call of any kind.

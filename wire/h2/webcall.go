@@ -141,20 +141,20 @@ func (w *webCall) request(h *engine.Head, end bool) *http.Request {
 func (w *webCall) data(ev *engine.Event) {
 	w.body = append(w.body, ev.Data...)
 	w.end = w.end || ev.End
-	w.c.recvWait.wake()
+	w.c.sv.wake(&w.c.recvWait)
 }
 
 // ended notes the end of the body. The lock is held.
 func (w *webCall) ended() {
 	w.end = true
-	w.c.recvWait.wake()
+	w.c.sv.wake(&w.c.recvWait)
 }
 
 // reset notes that the client, or the link, has gone. The lock is held.
 func (w *webCall) reset(cause error) {
 	w.err = cause
 	w.cancel()
-	w.c.recvWait.wake()
+	w.c.sv.wake(&w.c.recvWait)
 	w.c.sent()
 }
 
