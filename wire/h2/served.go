@@ -198,7 +198,7 @@ func (sv *served) event(now int64, ev engine.Event) {
 			return
 		}
 		sv.arm()
-		c.headers(&sv.eng.Head, ev.End)
+		c.headers(sv.eng.Head, ev.End)
 	case engine.EventData:
 		ev.Stream.Owner.(*serverCall).data(&ev)
 	case engine.EventReset:

@@ -57,8 +57,20 @@ type serverCall struct {
 	payload []byte
 }
 
+// plainRequest is what a header block said that comes again and again: which
+// method is called, with nothing that belongs to one call alone.
+type plainRequest struct {
+	content, accept string
+	route           *route
+}
+
 // headers takes the request's header block. end says that nothing follows.
 func (c *serverCall) headers(h *engine.Head, end bool) {
+	if p, ok := h.Memo.(*plainRequest); ok {
+		c.content, c.accept, c.route = p.content, p.accept, p.route
+		c.admitted(end)
+		return
+	}
 	content, timeout, encoding := "", "", ""
 	var md lupine.Metadata
 	var bad error
@@ -96,9 +108,16 @@ func (c *serverCall) headers(h *engine.Head, end bool) {
 		c.refuse(err)
 		return
 	}
+	if h.Kept && md == nil && timeout == "" && c.comp == nil && h.PathEntry != nil {
+		h.Memo = &plainRequest{c.content, c.accept, c.route}
+	}
+	c.admitted(end)
+}
+
+// admitted goes on with a call that may run.
+func (c *serverCall) admitted(end bool) {
 	c.quick = true
-	switch {
-	case c.route.Method.Kind.ManyRequests() || end:
+	if end || c.route.Method.Kind.ManyRequests() {
 		c.sv.start(c)
 	}
 }

@@ -73,7 +73,10 @@ func (st *clientStream) ready(w wanted) bool {
 
 // headers takes a header block of the server.
 func (st *clientStream) headers(ev *engine.Event) {
-	h := &st.s.eng.Head
+	h := st.s.eng.Head
+	if h.Memo != nil && st.plain(h, ev) {
+		return
+	}
 	if !ev.Trailers {
 		st.gotHeader = true
 		if err := st.responseHeader(h, ev.End); err != nil {
@@ -96,6 +99,14 @@ func (st *clientStream) headers(ev *engine.Event) {
 		st.finish(asError(err))
 		return
 	}
+	if h.Kept && md == nil && st.replyComp == nil {
+		switch {
+		case !ev.End:
+			h.Memo = plainHeader{}
+		case ev.Trailers && st.outcome.OK():
+			h.Memo = plainEnd{}
+		}
+	}
 	if !ev.End {
 		st.header = md
 		if !st.unary {
@@ -105,6 +116,34 @@ func (st *clientStream) headers(ev *engine.Event) {
 	}
 	st.trailer = md
 	st.finish(st.outcomeError())
+}
+
+// What header blocks say that come again and again: a gRPC response without
+// metadata or compression, and that a call ended well, without metadata.
+type (
+	plainHeader struct{}
+	plainEnd    struct{}
+)
+
+// plain takes a header block that was seen to say no more than that, and reports
+// whether it does.
+func (st *clientStream) plain(h *engine.Head, ev *engine.Event) bool {
+	switch h.Memo.(type) {
+	case plainHeader:
+		if ev.Trailers || ev.End {
+			return false
+		}
+		st.gotHeader = true
+		if !st.unary {
+			st.s.wake(&st.recvWait) // Header may be waiting
+		}
+	case plainEnd:
+		if !ev.Trailers || st.in.tail > 0 {
+			return false
+		}
+		st.finish(nil)
+	}
+	return true
 }
 
 // responseHeader checks that a response is gRPC's. end says that it is all.

@@ -14,7 +14,7 @@ type Conn struct {
 	Enc *hpack.Encoder
 	// Head is the header block of the last EventHeaders; it and its strings are
 	// good until the next Next, except where hpack.Field says otherwise.
-	Head Head
+	Head *Head
 
 	cfg     Config
 	dec     *hpack.Decoder
@@ -42,6 +42,13 @@ type Conn struct {
 	dataLeft   uint32
 	padLeft    uint32
 	skip       uint32
+
+	// Header blocks: where one is decoded, and those that are kept.
+	head     Head
+	kept     []*keptHead
+	keptNext int
+	blocks   int  // decoded so far
+	keep     bool // head may be kept
 
 	// The header block being read.
 	block         []byte
@@ -98,6 +105,7 @@ func New(cfg Config, now int64) *Conn {
 		sendWindow: defaultWindow, recvTarget: int64(max(cfg.ConnWindow, defaultWindow)),
 		streamTarget: int64(cfg.StreamWindow), nextID: 1, lastRead: now, lastData: now,
 	}
+	c.Head = &c.head
 	c.controls = bucket{tokens: controlBurst, size: controlBurst, period: controlPeriod, last: now}
 	if cfg.Server {
 		c.preface = len(Preface)

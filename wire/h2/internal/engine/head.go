@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,13 +20,86 @@ type Head struct {
 	TooLarge bool
 	// ContentLength is -1 if the block does not say.
 	ContentLength int64
+	// Memo is the owner's, who finds it again with the next block of the same
+	// bytes. It may be set only if Kept.
+	Memo any
+	// Kept says that blocks of the same bytes get this very Head.
+	Kept bool
 
-	all []hpack.Field
+	all  []hpack.Field
+	kind headKind // what it was checked as, if Kept
 }
 
 func (h *Head) reset() {
 	all := h.all[:0]
 	*h = Head{all: all, ContentLength: -1}
+}
+
+// keptHead is a header block that came before, with what it means. Most calls of
+// a connection differ in no field, so that a block is the same few bytes each
+// time: one index for each field.
+type keptHead struct {
+	block string
+	gen   uint64 // of the decoder's table: in another one the indexes mean other fields
+	head  Head
+}
+
+const (
+	keptHeads    = 4  // how many a Conn keeps
+	maxKeptBlock = 64 // bytes of a block that is kept
+	// keptFrom is from which block on heads are kept: a connection with few calls
+	// does not need the memory.
+	keptFrom = 16
+)
+
+// decode sets c.Head to what block means, which is not checked yet unless it Kept.
+func (c *Conn) decode(block []byte) error {
+	gen := c.dec.Generation()
+	for _, k := range c.kept {
+		if k.gen == gen && k.block == string(block) {
+			c.Head = &k.head
+			return nil
+		}
+	}
+	h := &c.head
+	c.Head = h
+	h.reset()
+	var err error
+	lim := hpack.Limits{Bytes: c.cfg.MaxHeaderBytes, Fields: c.cfg.MaxHeaderFields}
+	h.all, h.TooLarge, err = c.dec.Decode(h.all, block, lim)
+	c.blocks++
+	c.keep = c.blocks > keptFrom && err == nil && !h.TooLarge && len(block) <= maxKeptBlock && c.dec.Generation() == gen
+	return err
+}
+
+// check checks c.Head, keeps it if block may be met again, and returns what is
+// wrong with it, or "".
+func (c *Conn) check(kind headKind, block []byte) string {
+	h := c.Head
+	if h.Kept && h.kind == kind {
+		return ""
+	}
+	why := h.parse(kind)
+	if why != "" || h.Kept || !c.keep {
+		return why
+	}
+	for i := range h.all {
+		if h.all[i].Entry == nil {
+			return "" // a literal: most likely another one the next time
+		}
+	}
+	k := &keptHead{block: string(block), gen: c.dec.Generation(), head: *h}
+	k.head.all = slices.Clone(h.all)
+	k.head.Fields = k.head.all[len(h.all)-len(h.Fields):]
+	k.head.Kept, k.head.kind = true, kind
+	c.Head = &k.head
+	if len(c.kept) < keptHeads {
+		c.kept = append(c.kept, k)
+		return ""
+	}
+	c.kept[c.keptNext%keptHeads] = k
+	c.keptNext++
+	return ""
 }
 
 type headKind uint8

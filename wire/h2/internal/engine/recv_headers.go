@@ -3,8 +3,6 @@ package engine
 import (
 	"encoding/binary"
 	"fmt"
-
-	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
 )
 
 // headers reads a HEADERS frame (RFC 9113, 6.2).
@@ -57,11 +55,7 @@ func (c *Conn) continuation(now int64, h frameHeader, p []byte, ev *Event) *Erro
 
 // headerBlock handles a whole header block.
 func (c *Conn) headerBlock(now int64, id uint32, block []byte, ev *Event) *Error {
-	c.Head.reset()
-	var err error
-	lim := hpack.Limits{Bytes: c.cfg.MaxHeaderBytes, Fields: c.cfg.MaxHeaderFields}
-	c.Head.all, c.Head.TooLarge, err = c.dec.Decode(c.Head.all, block, lim)
-	if err != nil {
+	if err := c.decode(block); err != nil {
 		return &Error{CompressionError, err.Error()}
 	}
 	if c.Head.TooLarge {
@@ -70,7 +64,7 @@ func (c *Conn) headerBlock(now int64, id uint32, block []byte, ev *Event) *Error
 	s := c.streams.get(id)
 	if s == nil {
 		if c.cfg.Server && id > c.maxPeer {
-			return c.request(now, id, ev)
+			return c.request(now, id, block, ev)
 		}
 		if c.idle(id) {
 			return &Error{ProtocolError, "HEADERS on a stream that was never opened"}
@@ -88,13 +82,13 @@ func (c *Conn) headerBlock(now int64, id uint32, block []byte, ev *Event) *Error
 		return c.streamError(now, id, ProtocolError, "a stream depends on itself", ev)
 	}
 	if !s.gotHeaders {
-		return c.response(now, s, ev)
+		return c.response(now, s, block, ev)
 	}
 	// Trailers (RFC 9113, 8.1).
 	if !c.blockEnd {
 		return c.streamError(now, id, ProtocolError, "a second header block without END_STREAM", ev)
 	}
-	if why := c.Head.parse(headTrailers); why != "" {
+	if why := c.check(headTrailers, block); why != "" {
 		return c.streamError(now, id, ProtocolError, why, ev)
 	}
 	if s.contentLength > 0 {
@@ -107,7 +101,7 @@ func (c *Conn) headerBlock(now int64, id uint32, block []byte, ev *Event) *Error
 }
 
 // request begins a stream that a client opened.
-func (c *Conn) request(now int64, id uint32, ev *Event) *Error {
+func (c *Conn) request(now int64, id uint32, block []byte, ev *Event) *Error {
 	if c.goAwaySent && id > c.goAwayLast {
 		c.maxPeer = id
 		c.remember(id)
@@ -130,7 +124,7 @@ func (c *Conn) request(now int64, id uint32, ev *Event) *Error {
 	if c.answered > max(maxProvoked, 2*int(min(c.cfg.MaxStreams, 1<<20))) {
 		return c.calm(LimitAnswers, "%d answered calls wait for a peer that does not read", c.answered)
 	}
-	if why := c.Head.parse(headRequest); why != "" {
+	if why := c.check(headRequest, block); why != "" {
 		return c.streamError(now, id, ProtocolError, why, ev)
 	}
 	if c.blockEnd && c.Head.ContentLength > 0 {
@@ -149,8 +143,8 @@ func (c *Conn) request(now int64, id uint32, ev *Event) *Error {
 }
 
 // response handles the first header block that a server sends.
-func (c *Conn) response(now int64, s *Stream, ev *Event) *Error {
-	if why := c.Head.parse(headResponse); why != "" {
+func (c *Conn) response(now int64, s *Stream, block []byte, ev *Event) *Error {
+	if why := c.check(headResponse, block); why != "" {
 		return c.streamError(now, s.ID, ProtocolError, why, ev)
 	}
 	if c.Head.Status < 200 {

@@ -191,7 +191,7 @@ func (n *node) clientEvent(ev *Event) {
 }
 
 func (s *clientCall) headers(ev *Event) {
-	w, h, p := s.n.c.w, &s.n.eng.Head, s.call.plan
+	w, h, p := s.n.c.w, s.n.eng.Head, s.call.plan
 	key, try, pads, wrong := readMetadata(h)
 	switch {
 	case wrong != "" || h.TooLarge:

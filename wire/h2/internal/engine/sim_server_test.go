@@ -61,7 +61,7 @@ func (n *node) serverEvent(ev *Event) {
 // request takes a call's header block: it runs from here on.
 func (s *serverCall) request(ev *Event) {
 	n, w := s.n, s.n.c.w
-	h := &n.eng.Head
+	h := n.eng.Head
 	key, try, pads, wrong := readMetadata(h)
 	if wrong == "" && (h.TooLarge || h.Method != "POST" || h.Path != "/a.B/C") {
 		wrong = "method or path, or too large"

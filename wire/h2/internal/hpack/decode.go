@@ -18,6 +18,7 @@ type Decoder struct {
 	// lowered says that limit fell below max: the next block must say so.
 	lowered bool
 	scratch sink
+	gen     uint64
 }
 
 // sink collects what x/net's Huffman decoder writes.
@@ -40,8 +41,13 @@ func (d *Decoder) SetLimit(limit uint32) {
 	d.limit = limit
 	if d.max > limit {
 		d.lowered = true
+		d.gen++
 	}
 }
+
+// Generation changes whenever the table does: as long as it stays the same, a block
+// of indexes alone means what it meant before.
+func (d *Decoder) Generation() uint64 { return d.gen }
 
 // Limits bounds what Decode returns, whatever a block expands to. Past a limit
 // the block is still read to its end, so that the tables stay in step.
@@ -91,6 +97,7 @@ func (d *Decoder) Decode(dst []Field, block []byte, lim Limits) (fields []Field,
 				return dst, over, ErrTableSize
 			}
 			d.lowered = false
+			d.gen++
 			d.max = uint32(v)
 			d.evict(0)
 			continue
@@ -200,6 +207,7 @@ func (d *Decoder) at(i uint64) *Entry {
 }
 
 func (d *Decoder) insert(e *Entry) {
+	d.gen++
 	d.evict(e.size)
 	if e.size > d.max {
 		return // larger than the table: it empties it, and is not in it (RFC 7541, 4.4)
