@@ -148,7 +148,7 @@ func handshake(ctx context.Context, sk *sock, config *tls.Config, name string) (
 		c.MinVersion = tls.VersionTLS12 // RFC 9113, 9.2
 	}
 	c.DynamicRecordSizingDisabled = true
-	t := tls.Client(sk, c)
+	t := tls.Client(newRecords(sk, nil), c)
 	if err := t.HandshakeContext(ctx); err != nil {
 		var record tls.RecordHeaderError
 		if errors.As(err, &record) {

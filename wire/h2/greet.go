@@ -64,7 +64,7 @@ func (l *listener) hello(ctx context.Context, sk *sock) (secure *tls.Conn, first
 			return nil, nil, fmt.Errorf("the client does not speak TLS: its first byte is %#02x", head[0])
 		}
 		turn := &turnstile{Conn: sk, ctx: ctx, turns: l.handshakes}
-		secure = tls.Server(&prefixed{Conn: turn, first: head}, l.tls)
+		secure = tls.Server(newRecords(turn, head), l.tls)
 		if err := turn.handshake(secure); err != nil {
 			return nil, nil, fmt.Errorf("TLS handshake: %w", err)
 		}

@@ -30,6 +30,7 @@ type link struct {
 	conn net.Conn // what is read from: sock or TLS over it
 	sock *sock
 	tls  *tls.Conn // nil in plaintext
+	recs *records  // what tls reads from
 	peer linkUser
 
 	// The reader's.
@@ -87,6 +88,8 @@ func (l *link) init(s *sock, t *tls.Conn, eng *engine.Conn, user linkUser, cfg *
 	l.conn = s.Conn
 	if t != nil {
 		l.conn = t
+		l.recs = t.NetConn().(*records)
+		l.recs.shrink() // certificates are long, calls need not be
 	}
 	l.closed = make(chan struct{})
 	l.stall, l.stats = cfg.StallTimeout, cfg.Stats
@@ -111,6 +114,9 @@ func (l *link) fill() error {
 	n, err := l.conn.Read(l.rbuf[l.rw:])
 	l.rw += n
 	if n > 0 {
+		if l.recs != nil {
+			n += l.fillRecords()
+		}
 		l.resize(n)
 		return nil // an error comes again
 	}
@@ -118,6 +124,22 @@ func (l *link) fill() error {
 		err = io.ErrNoProgress
 	}
 	return err
+}
+
+// fillRecords reads the other TLS records that are here already, without waiting,
+// and returns how much that was.
+func (l *link) fillRecords() (n int) {
+	l.recs.only = true
+	for l.rw < len(l.rbuf) && l.recs.whole() {
+		k, err := l.conn.Read(l.rbuf[l.rw:])
+		l.rw += k
+		n += k
+		if err != nil {
+			break // errNoRecord, or it comes again
+		}
+	}
+	l.recs.only = false
+	return n
 }
 
 func (l *link) grow() {
