@@ -36,8 +36,10 @@ const (
 	HyperReused  = "hyperpb, reused, aliased" // strings point into the input
 	Ours         = "lupine"
 	OursReused   = "lupine, reused"
-	// OursAliased is the opt-in mode that pools or aliases.
-	OursAliased = "lupine, aliased"
+	// What is opted into, by an Arena: messages and one copy of the input in
+	// memory that is used again, or strings that point into the input.
+	OursPooled  = "lupine, pooled"
+	OursAliased = "lupine, pooled, aliased"
 )
 
 // contender is one way to do an operation: make returns a function that does it
@@ -174,6 +176,8 @@ func unmarshallers() []contender {
 				return nil
 			}
 		}},
+		{Unmarshal, OursPooled, func(s *shape) func(int) error { return oursPooled(s, new(protobuf.Arena)) }},
+		{Unmarshal, OursAliased, func(s *shape) func(int) error { return oursPooled(s, &protobuf.Arena{Alias: true}) }},
 	}
 }
 
@@ -240,6 +244,21 @@ func oursReused(s *shape) func(int) error {
 			if buf, err = (protobuf.Codec{}).Append(buf[:0], s.message); err != nil {
 				return err
 			}
+		}
+		return nil
+	}
+}
+
+// oursPooled decodes as a receiver of many messages would: into one message and
+// one arena, again and again.
+func oursPooled(s *shape, arena *protobuf.Arena) func(int) error {
+	message := s.empty()
+	return func(n int) error {
+		for range n {
+			if err := arena.Decode(protobuf.Codec{}, s.bytes, message); err != nil {
+				return err
+			}
+			arena.Release()
 		}
 		return nil
 	}

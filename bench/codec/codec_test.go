@@ -40,6 +40,12 @@ func TestSame(t *testing.T) {
 		if !proto.Equal(ours, s.message) {
 			t.Errorf("%s: Lupine decodes another message", s.name)
 		}
+		for _, a := range []*protobuf.Arena{{}, {Alias: true}} {
+			pooled := s.empty()
+			if err := a.Decode(protobuf.Codec{}, s.bytes, pooled); err != nil || !proto.Equal(pooled, s.message) {
+				t.Errorf("%s: Lupine decodes another message into an arena: %v", s.name, err)
+			}
+		}
 		for name, m := range map[string]proto.Message{"vt": s.vtEmpty(), "vtpool": s.vtPooled()} {
 			if err := m.(interface{ UnmarshalVT([]byte) error }).UnmarshalVT(s.bytes); err != nil {
 				t.Fatal(err)
@@ -82,7 +88,7 @@ func TestRun(t *testing.T) {
 		for _, c := range []struct {
 			op Op
 			by string
-		}{{Marshal, VTReused}, {Marshal, OursReused}, {Unmarshal, VT}, {Unmarshal, Ours}, {Unmarshal, HyperPB}, {Size, VT}} {
+		}{{Marshal, VTReused}, {Marshal, OursReused}, {Unmarshal, VT}, {Unmarshal, Ours}, {Unmarshal, OursPooled}, {Unmarshal, OursAliased}, {Unmarshal, HyperPB}, {Size, VT}} {
 			if checked && c.by == HyperPB {
 				continue
 			}

@@ -65,9 +65,12 @@ func shapes() ([]*shape, error) {
 		if s.bytes, err = (proto.MarshalOptions{Deterministic: true}).Marshal(s.message); err != nil {
 			return nil, err
 		}
-		// The message that is marshalled is as if it had been received.
-		if err := proto.Unmarshal(s.bytes, s.vt); err != nil {
-			return nil, err
+		// The messages that are marshalled are as if they had been received.
+		s.message = s.empty()
+		for _, m := range []proto.Message{s.message, s.vt} {
+			if err := proto.Unmarshal(s.bytes, m); err != nil {
+				return nil, err
+			}
 		}
 	}
 	return list, nil

@@ -89,10 +89,16 @@ func (c Codec) settleAppend(e *Encoder, dst, b []byte, msg any) ([]byte, error) 
 // unspecified; the errors are ErrMalformed, ErrTruncated, ErrUTF8, ErrRequired,
 // ErrDepth and ErrType, wrapped with the message's name.
 func (c Codec) Decode(src []byte, msg any) error {
+	d := Decoder{src: src, next: minRegion}
+	return c.decode(noEscape(&d), msg)
+}
+
+// decode is Decode with the state that d begins with.
+func (c Codec) decode(d *Decoder, msg any) error {
 	if c.MaxDepth <= 0 {
 		c.MaxDepth = DefaultMaxDepth
 	}
-	d := Decoder{src: src, depth: c.MaxDepth - 1, next: minRegion}
+	d.depth = c.MaxDepth - 1
 	var n int
 	switch m := msg.(type) {
 	case interface {
@@ -103,19 +109,19 @@ func (c Codec) Decode(src []byte, msg any) error {
 			return typeError(msg)
 		}
 		m.Reset()
-		n = m.LupineDecode(noEscape(&d), src)
+		n = m.LupineDecode(d, d.src)
 	case proto.Message:
 		if isNil(msg) {
 			return typeError(msg)
 		}
 		proto.Reset(m)
 		d.depth = c.MaxDepth
-		n = noEscape(&d).foreign(m, src)
+		n = d.foreign(m, d.src)
 	default:
 		return typeError(msg)
 	}
-	if n != len(src) || d.check {
-		return settleDecode(&d, n, msg)
+	if n != len(d.src) || d.check {
+		return settleDecode(d, n, msg)
 	}
 	return nil
 }

@@ -65,13 +65,24 @@ func ReadMessages[T any, P interface {
 	n, size := run(b, i, tag, mostTogether[T]())
 	values := take[T](d, slot, n)
 	s := room(d, slot, *list, n)
+	if d.depth <= 0 {
+		return badDepth
+	}
+	d.depth--
 	for k := range values {
-		s = append(s, &values[k])
-		if i = d.Message(P(&values[k]), b, i); i < 0 {
+		m := &values[k]
+		s = append(s, m)
+		var n int
+		if n, i = length(b, i); i < 0 {
 			break
 		}
-		i += size
+		if got := P(m).LupineDecode(d, b[i:i+n]); got != n {
+			i = inside(got)
+			break
+		}
+		i += n + size
 	}
+	d.depth++
 	*list = s
 	if i < 0 {
 		return i
@@ -93,7 +104,7 @@ func ReadGroups[T any, P interface {
 // follow it directly.
 func (d *Decoder) ReadStrings(list *[]string, b []byte, i int, tag uint64) int {
 	n, size := run(b, i, tag, len(b))
-	s := extend(list, n)
+	s := extendIn(d, slotStrings, list, n)
 	for k := range s {
 		if i = d.ReadString(&s[k], b, i); i < 0 {
 			return i
@@ -106,7 +117,7 @@ func (d *Decoder) ReadStrings(list *[]string, b []byte, i int, tag uint64) int {
 // ReadRawStrings is ReadStrings for strings that are not checked.
 func (d *Decoder) ReadRawStrings(list *[]string, b []byte, i int, tag uint64) int {
 	n, size := run(b, i, tag, len(b))
-	s := extend(list, n)
+	s := extendIn(d, slotStrings, list, n)
 	for k := range s {
 		if i = d.ReadRawString(&s[k], b, i); i < 0 {
 			return i
@@ -119,7 +130,7 @@ func (d *Decoder) ReadRawStrings(list *[]string, b []byte, i int, tag uint64) in
 // ReadByteses is ReadStrings for byte fields.
 func (d *Decoder) ReadByteses(list *[][]byte, b []byte, i int, tag uint64) int {
 	n, size := run(b, i, tag, len(b))
-	s := extend(list, n)
+	s := extendIn(d, slotBytes, list, n)
 	for k := range s {
 		if i = d.ReadBytes(&s[k], b, i); i < 0 {
 			return i
@@ -132,14 +143,25 @@ func (d *Decoder) ReadByteses(list *[][]byte, b []byte, i int, tag uint64) int {
 // extend adds n zero values to list and returns them.
 func extend[T any](list *[]T, n int) []T {
 	s := *list
-	at := len(s)
 	if s == nil {
 		s = make([]T, n)
-	} else {
-		s = append(s, make([]T, n)...)
+		*list = s
+		return s
 	}
+	s = append(s, make([]T, n)...)
 	*list = s
-	return s[at:]
+	return s[len(s)-n:]
+}
+
+// extendIn is extend, with memory that many short lists share.
+func extendIn[T any](d *Decoder, slot int, list *[]T, n int) []T {
+	if *list == nil {
+		if s := slabOf[T](d, slot); s != nil {
+			*list = s.take(n)
+			return *list
+		}
+	}
+	return extend(list, n)
 }
 
 // readLoose reads an element of a list of numbers that is not packed, and those
@@ -174,9 +196,10 @@ func countVarints(b []byte) int {
 // unspread undoes spread: it joins the seven-bit groups of a varint of at most
 // eight bytes, whose top bits have been cleared.
 func unspread(w uint64) uint64 {
-	w = w&0x007f007f007f007f | w&0x7f007f007f007f00>>1
-	w = w&0x00003fff00003fff | w&0x3fff00003fff0000>>2
-	return w&0x000000000fffffff | w&0x0fffffff00000000>>4
+	// Taking h*(1-1/1<<k) from what includes h shifts h down by k.
+	w -= w & 0x7f007f007f007f00 >> 1
+	w -= w & 0x3fff00003fff0000 >> 2 * 3
+	return w - w&0x0fffffff00000000>>4*15
 }
 
 // ReadPackedVarint reads a packed list and appends it.
@@ -185,62 +208,66 @@ func ReadPackedVarint[T Integer](list *[]T, b []byte, i int) int {
 	if i < 0 {
 		return i
 	}
-	b = b[i : i+n]
-	count := countVarints(b)
-	s := slices.Grow(*list, count)
+	packed := b[i : i+n]
+	count := countVarints(packed)
+	s := extend(list, count)
 	if count == n {
-		for _, c := range b {
-			s = append(s, T(c))
+		for k, c := range packed {
+			s[k] = T(c)
 		}
-		*list = s
-		return i + n
-	}
-	s, code := readPacked(s, b, count)
-	*list = s
-	if code < 0 {
+	} else if code := readPacked(s, packed); code < 0 {
 		return code
 	}
 	return i + n
 }
 
-// readPacked appends the count varints in b to s, which has room for them.
-// Where widths vary it takes eight bytes at a time instead of branching on
-// each.
-func readPacked[T Integer](s []T, b []byte, count int) ([]T, int) {
-	at := len(s)
-	out := s[at : at+count]
-	i, k := 0, 0
-	small := len(b) < 2*count // most take one byte: worth a branch
-	for ; k < count && i+8 <= len(b); k++ {
-		w := binary.LittleEndian.Uint64(b[i:])
-		if small && w&0x80 == 0 {
-			out[k] = T(w & 0x7f)
-			i++
-			continue
-		}
-		stop := ^w & 0x8080808080808080
-		if stop == 0 { // nine bytes or ten
-			v, next := wideVarint(b, i, w)
-			if next < 0 {
-				return s, next
+// readPacked fills out with the varints in b, whose number is that of b's bytes
+// that end one. Where the next begins depends on where the one before ends,
+// which would make each wait for the other; so the ends of many are found at
+// once, in a word with a bit for each byte.
+func readPacked[T Integer](out []T, b []byte) int {
+	at, k := 0, 0 // where the next varint begins, and which it is
+	for base := 0; base+64 <= len(b) && base+80 <= cap(b); base += 64 {
+		ends := endBits((*[64]byte)(b[base:]))
+		for ; ends != 0 && k < len(out); ends &= ends - 1 {
+			n := base + bits.TrailingZeros64(ends) - at // bytes but one
+			w := binary.LittleEndian.Uint64(b[at : at+8 : cap(b)])
+			if n < 8 {
+				out[k] = T(unspread(w & (^uint64(high) >> (uint(7-n) * 8 & 63))))
+			} else {
+				v, next := wideVarint(b[:cap(b)], at, w)
+				if next < 0 {
+					return next
+				}
+				out[k] = T(v)
 			}
-			out[k], i = T(v), next
-			continue
+			at += n + 1
+			k++
 		}
-		i += bits.TrailingZeros64(stop)>>3 + 1
-		out[k] = T(unspread(w & (stop ^ (stop - 1)) & 0x7f7f7f7f7f7f7f7f))
 	}
-	for ; k < count; k++ {
-		v, next := varint(b, i)
+	for ; k < len(out); k++ {
+		v, next := varint(b, at)
 		if next < 0 {
-			return s, next
+			return next
 		}
-		out[k], i = T(v), next
+		out[k], at = T(v), next
 	}
-	if i != len(b) {
-		return s, badTruncated
+	if at != len(b) {
+		return badTruncated
 	}
-	return s[:at+count], 0
+	return 0
+}
+
+// endBits returns a word with a bit for each byte of b whose top bit is clear.
+func endBits(b *[64]byte) uint64 {
+	return ^(topBits(b[0:]) | topBits(b[8:])<<8 | topBits(b[16:])<<16 | topBits(b[24:])<<24 |
+		topBits(b[32:])<<32 | topBits(b[40:])<<40 | topBits(b[48:])<<48 | topBits(b[56:])<<56)
+}
+
+// topBits gathers the top bits of eight bytes: the product brings bit 8k+7 to
+// bit 56+k, and no two terms meet.
+func topBits(b []byte) uint64 {
+	return binary.LittleEndian.Uint64(b) & high * 0x0002040810204081 >> 56
 }
 
 // ReadVarints reads an element of a list that is not packed, and those that

@@ -8,15 +8,6 @@ import (
 
 // ReadVarint reads a varint field, cut to the width of T.
 func ReadVarint[T Integer](p *T, b []byte, i int) int {
-	if uint(i) < uint(len(b)) && b[i] < 0x80 {
-		*p = T(b[i])
-		return i + 1
-	}
-	return readLong(p, b, i)
-}
-
-// readLong is ReadVarint for two bytes and more.
-func readLong[T Integer](p *T, b []byte, i int) int {
 	v, i := varint(b, i)
 	*p = T(v)
 	return i
@@ -49,8 +40,7 @@ func unzigzag[T int32 | int64](v T) T {
 
 // ReadBool reads a bool field: every number but zero is true.
 func ReadBool(p *bool, b []byte, i int) int {
-	var v uint64
-	i = ReadVarint(&v, b, i)
+	v, i := varint(b, i)
 	*p = v != 0
 	return i
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
+	"unicode/utf8"
 	"unsafe"
 )
 
@@ -33,6 +34,7 @@ type Decoder struct {
 	err    error
 	allocs int // up to firstShared
 	slots  *slots
+	arena  *Arena // or nil
 }
 
 // Check notes that a required field may be missing somewhere: the whole
@@ -54,12 +56,17 @@ func (d *Decoder) copy(b []byte, i, n int) []byte {
 	if n > d.next/2 {
 		return append(make([]byte, 0, n), b[i:i+n]...)
 	}
-	d.at = cap(d.src) - cap(b) + i
-	rest := d.src[d.at:]
+	at := cap(d.src) - cap(b) + i
+	rest := d.src[at:]
+	if n < 16 && len(rest)-n < 32 { // hardly worth sharing, and tiny ones are cheap
+		return append(make([]byte, 0, n), b[i:i+n]...)
+	}
+	d.at = at
 	if len(rest) > d.next {
 		rest = rest[:d.next]
 	}
-	d.region = append([]byte(nil), rest...)
+	d.region = make([]byte, len(rest))
+	copy(d.region, rest)
 	d.next = min(2*d.next, MaxRegion)
 	return d.region[:n:n]
 }
@@ -77,7 +84,7 @@ func LongTag(b []byte, i int) (uint64, int) {
 	if uint(i) < uint(len(b)) && b[i] < 0x80 {
 		return uint64(b[i-1]&0x7f) | uint64(b[i])<<7, i + 1
 	}
-	v, i := varint(b, i-1)
+	v, i := longVarint(b, i-1)
 	if v > math.MaxUint32 { // the largest field number is 1<<29 - 1
 		return 0, badTag
 	}
@@ -86,6 +93,14 @@ func LongTag(b []byte, i int) (uint64, int) {
 
 // varint reads a varint of any width.
 func varint(b []byte, i int) (uint64, int) {
+	if uint(i) < uint(len(b)) && b[i] < 0x80 {
+		return uint64(b[i]), i + 1
+	}
+	return longVarint(b, i)
+}
+
+// longVarint is varint for two bytes and more.
+func longVarint(b []byte, i int) (uint64, int) {
 	if i < 0 {
 		return 0, i
 	}
@@ -147,7 +162,7 @@ func length(b []byte, i int) (n, next int) {
 }
 
 func longLength(b []byte, i int) (n, next int) {
-	v, i := varint(b, i)
+	v, i := longVarint(b, i)
 	if i < 0 {
 		return 0, i
 	}
@@ -329,7 +344,18 @@ func (d *Decoder) ReadString(p *string, b []byte, i int) int {
 		*p = ""
 		return i
 	}
-	if !validText(b[i : i+n]) {
+	if n <= maxShort && cap(b)-i >= maxShort {
+		// All words are within b's memory, which is the input.
+		at, rest, bits := unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), i), n, uint64(0)
+		for ; rest > 8; rest -= 8 {
+			bits |= word(at)
+			at = unsafe.Add(at, 8)
+		}
+		bits |= word(at) << (uint(8-rest) * 8 & 63) // of the last one only what is ours
+		if bits&high != 0 && !utf8.Valid(b[i:i+n]) {
+			return badUTF8
+		}
+	} else if !validText(b[i : i+n]) {
 		return badUTF8
 	}
 	off := cap(d.src) - cap(b) + i - d.at

@@ -246,6 +246,7 @@ func sameDecode(t testing.TB, mt protoreflect.MessageType, src []byte, depth int
 		t.Fatalf("%T: decode changed its input", got)
 	}
 	clear(given) // nothing may refer to it
+	sameArena(t, mt, src, protobuf.Codec{MaxDepth: depth}, got, err)
 	limit := depth
 	if limit == 0 {
 		limit = protobuf.DefaultMaxDepth

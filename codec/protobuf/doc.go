@@ -30,6 +30,10 @@
 // long-lived string therefore keeps at most [MaxRegion] bytes of its
 // neighbours alive; strings.Clone sets it free.
 //
+// Whoever reads many messages, one at a time, and keeps none of them can opt into
+// memory that is used again, and into strings that point into the input: see
+// [Arena].
+//
 // Nothing is allocated because a peer announced it: every count comes from
 // bytes that have arrived.
 //

@@ -87,10 +87,15 @@ func openDeep(b []byte, tag byte) []byte { return append(b, tag, 0, 0, 0, 0, 0) 
 
 // Close completes a field that Open began; p is the length that b had then.
 func (e *Encoder) Close(b []byte, p int) []byte {
+	n := len(b) - p
 	if e.depth >= deepFrom {
 		return closeDeep(b, p)
 	}
-	return End(b, p)
+	if n >= 1<<7 {
+		return move1(b, p)
+	}
+	b[p-1] = byte(n)
+	return b
 }
 
 // closeDeep is Close where deepRoom bytes have been left for the length.

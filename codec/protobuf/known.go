@@ -77,14 +77,6 @@ func keepUnknown(m proto.Message, unknown []byte, i int) int {
 	return i
 }
 
-// Where the types of which a Struct may hold many share allocations; generated
-// code numbers its types from 0.
-const (
-	slotValue = slabSlots - 1 - iota
-	slotNumber
-	slotString
-)
-
 type (
 	timestamp   timestamppb.Timestamp
 	duration    durationpb.Duration

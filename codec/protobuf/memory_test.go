@@ -24,6 +24,14 @@ func allocated(f func()) int {
 	return int(after.TotalAlloc - before.TotalAlloc)
 }
 
+// inUse returns how many bytes are reachable.
+func inUse() int {
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	return int(stats.HeapAlloc)
+}
+
 // racing is whether the race detector is on.
 var racing bool
 
