@@ -79,7 +79,7 @@ type linkUser interface {
 
 const (
 	minRead = 1 << 10
-	maxRead = 128 << 10
+	maxRead = 256 << 10
 )
 
 // init readies l for a connection whose handshake is done.

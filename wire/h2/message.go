@@ -20,7 +20,7 @@ type buffer struct{ b []byte }
 // not sit in large buffers.
 const (
 	maxPooled = 64 << 10
-	maxBig    = 8 << 20
+	maxBig    = 64 << 20
 )
 
 var (
