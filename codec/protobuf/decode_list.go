@@ -227,7 +227,19 @@ func ReadPackedVarint[T Integer](list *[]T, b []byte, i int) int {
 // once, in a word with a bit for each byte.
 func readPacked[T Integer](out []T, b []byte) int {
 	at, k := 0, 0 // where the next varint begins, and which it is
-	for base := 0; base+64 <= len(b) && base+80 <= cap(b); base += 64 {
+	var words [block]uint64
+	for base := 0; base+block <= len(b) && base+block+16 <= cap(b); base += block {
+		if fastBits {
+			n, next := unpackBlock(&words, &b[base], at-base)
+			if n < 0 {
+				return badVarint
+			}
+			for j, v := range words[:n] {
+				out[k+j] = T(v)
+			}
+			at, k = base+next, k+n
+			continue
+		}
 		ends := endBits((*[64]byte)(b[base:]))
 		for ; ends != 0 && k < len(out); ends &= ends - 1 {
 			n := base + bits.TrailingZeros64(ends) - at // bytes but one

@@ -35,7 +35,7 @@ func appendPacked[T Integer](b []byte, tag uint64, list []T, zigzag bool) []byte
 	b = appendTagVarint(b, tag, guess) // to be overwritten
 	p := len(b)
 	for len(list) > 0 {
-		few := list[:min(len(list), 64)]
+		few := list[:min(len(list), block)]
 		list = list[len(few):]
 		if cap(b)-len(b) < len(few)*maxVarint {
 			b = slices.Grow(b, len(few)*maxVarint+len(list))
@@ -46,10 +46,22 @@ func appendPacked[T Integer](b []byte, tag uint64, list []T, zigzag bool) []byte
 	return moveLength(b, p, room)
 }
 
-// putVarints writes the varints of list to b, which has maxVarint bytes for each,
+// block is how many varints, or bytes of them, are dealt with at a time.
+const block = 64
+
+// putVarints writes the varints of list, a block at most, to b, which has maxVarint bytes for each,
 // and returns their length. small says that most take one byte: worth a branch.
 func putVarints[T Integer](b []byte, list []T, zigzag, small bool) int {
 	b = b[:len(list)*maxVarint]
+	if fastBits && !small {
+		var words [block]uint64
+		for k, v := range list {
+			if words[k] = uint64(v); zigzag {
+				words[k] = Zigzag(int64(v))
+			}
+		}
+		return packWords(unsafe.SliceData(b), &words, len(list))
+	}
 	i := 0
 	for _, v := range list {
 		u := uint64(v)
