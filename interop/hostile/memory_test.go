@@ -124,9 +124,9 @@ var memoryAttacks = []attack{
 		f.collect(200, 5*time.Second)
 		return f.fate()
 	}},
-	amplified(bomb("gzip", "4 KB for 4 MB, within the limit", "grpc 0", gzipped, maxRecv-1<<10)),
-	amplified(bomb("gzip", "beyond the limit", "grpc 8", gzipped, 16<<20)),
-	amplified(bomb("zstd", "a few bytes for 4 MB, within the limit", "grpc 0", zstandard, maxRecv-1<<10)),
+	amplified(bomb("gzip", "4 KB for 4 MB, within the limit", "grpc 0", gzipped, maxRecv-1<<10), 40, 112),
+	amplified(bomb("gzip", "beyond the limit", "grpc 8", gzipped, 16<<20), 32, 48),
+	amplified(bomb("zstd", "a few bytes for 4 MB, within the limit", "grpc 0", zstandard, maxRecv-1<<10), 40, 64),
 	bomb("zstd", "beyond the limit", "grpc 8", zstandard, 64<<20),
 	message("20", "messages nested 100,000 deep", "grpc 13", nested),
 	message("20", "unknown groups nested 100,000 deep", "grpc 13", func() []byte {
@@ -136,7 +136,7 @@ var memoryAttacks = []attack{
 	message("21", "unknown packed fields", "grpc 0", func() []byte {
 		return protowire.AppendBytes(protowire.AppendTag(nil, 999, protowire.BytesType), make([]byte, 3<<20))
 	}),
-	amplified(message("21", "half a million empty messages in a list", "grpc 0", emptyDetails)),
+	amplified(message("21", "half a million empty messages in a list", "grpc 0", emptyDetails), 112, 112),
 	message("21", "lengths beyond the message", "grpc 13", func() []byte { return []byte{0x1a, 0xff, 0xff, 0xff, 0xff, 0x07, 1} }),
 }
 
@@ -263,9 +263,10 @@ func bomb(encoding, what, answer string, pack func(int) []byte, n int) attack {
 // bar by what is allowed: a message of 4 MB in full, decompressed and decoded, with
 // what waits behind it; a million bytes that decode to 44 MB of Go structs. Go's
 // collector lets a heap grow to twice its live data (GOGC), and to more while it
-// runs, so that the growth seen is two to three times that.
-func amplified(x attack) attack {
-	x.memory = 112 << 20
+// runs, so that the growth seen is two to three times that. The bar is in MiB, in the
+// short run and at length.
+func amplified(x attack, few, n int) attack {
+	x.memory = scaled(few, n) << 20
 	return x
 }
 
