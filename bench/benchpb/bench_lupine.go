@@ -174,6 +174,9 @@ func (x *Message) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Message) LupineReset() { *x = Message{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Message) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -199,6 +202,9 @@ func (x *Count) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x08, uint64(x.Messages))
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Count) LupineReset() { *x = Count{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Count) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -226,6 +232,9 @@ func (x *WorkRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x10, uint64(x.Micros))
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *WorkRequest) LupineReset() { *x = WorkRequest{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *WorkRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

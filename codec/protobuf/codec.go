@@ -103,12 +103,12 @@ func (c Codec) decode(d *Decoder, msg any) error {
 	switch m := msg.(type) {
 	case interface {
 		Message
-		Reset()
+		LupineReset() // Reset, but that it leaves reflection to be set up when it is asked for
 	}:
 		if isNil(msg) {
 			return typeError(msg)
 		}
-		m.Reset()
+		m.LupineReset()
 		n = m.LupineDecode(d, d.src)
 	case proto.Message:
 		if isNil(msg) {

@@ -84,7 +84,7 @@ func LongTag(b []byte, i int) (uint64, int) {
 	if uint(i) < uint(len(b)) && b[i] < 0x80 {
 		return uint64(b[i-1]&0x7f) | uint64(b[i])<<7, i + 1
 	}
-	v, i := longVarint(b, i-1)
+	v, i := varint(b, i-1)
 	if v > math.MaxUint32 { // the largest field number is 1<<29 - 1
 		return 0, badTag
 	}
@@ -93,23 +93,18 @@ func LongTag(b []byte, i int) (uint64, int) {
 
 // varint reads a varint of any width.
 func varint(b []byte, i int) (uint64, int) {
-	if uint(i) < uint(len(b)) && b[i] < 0x80 {
-		return uint64(b[i]), i + 1
-	}
-	return longVarint(b, i)
-}
-
-// longVarint is varint for two bytes and more.
-func longVarint(b []byte, i int) (uint64, int) {
-	if i < 0 {
-		return 0, i
-	}
-	if len(b)-i >= 8 {
-		w := binary.LittleEndian.Uint64(b[i:])
-		if stop := ^w & high; stop != 0 {
+	if uint(i) < uint(len(b)) {
+		if b[i] < 0x80 {
+			return uint64(b[i]), i + 1
+		}
+		if len(b)-i >= 8 {
+			w := binary.LittleEndian.Uint64(b[i:])
+			stop := ^w & high
+			if stop == 0 {
+				return wideVarint(b, i, w)
+			}
 			return unspread(w & (stop ^ (stop - 1)) &^ high), i + bits.TrailingZeros64(stop)>>3 + 1
 		}
-		return wideVarint(b, i, w)
 	}
 	return anyVarint(b, i)
 }
@@ -129,8 +124,14 @@ func wideVarint(b []byte, i int, w uint64) (uint64, int) {
 	return v | uint64(b[i+9])<<63, i + 10
 }
 
-// anyVarint is varint byte by byte, at the end of the input.
+// anyVarint is varint byte by byte, at the end of the input, or for an i that
+// stands for a failure.
+//
+//go:noinline
 func anyVarint(b []byte, i int) (uint64, int) {
+	if i < 0 {
+		return 0, i
+	}
 	var v uint64
 	for shift := uint(0); shift < 64; shift += 7 {
 		if i >= len(b) {
@@ -162,7 +163,7 @@ func length(b []byte, i int) (n, next int) {
 }
 
 func longLength(b []byte, i int) (n, next int) {
-	v, i := longVarint(b, i)
+	v, i := varint(b, i)
 	if i < 0 {
 		return 0, i
 	}

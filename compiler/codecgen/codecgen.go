@@ -1,5 +1,5 @@
-// Package codecgen writes Lupine's protobuf methods, LupineAppend and
-// LupineDecode, for the messages of a file, into the Go package of the
+// Package codecgen writes Lupine's protobuf methods, LupineAppend, LupineDecode
+// and LupineReset, for the messages of a file, into the Go package of the
 // messages. The methods call the runtime in codec/protobuf and use no
 // reflection.
 //
@@ -25,6 +25,7 @@ const (
 
 	appendMethod = "LupineAppend"
 	decodeMethod = "LupineDecode"
+	resetMethod  = "LupineReset"
 )
 
 // Options configure File. The zero value is ready for use.
@@ -71,7 +72,9 @@ func HasMethods(m *protogen.Message) bool {
 	return !slices.ContainsFunc(m.Oneofs, func(o *protogen.Oneof) bool { return isMethodName(o.GoName) })
 }
 
-func isMethodName(s string) bool { return s == appendMethod || s == decodeMethod }
+func isMethodName(s string) bool {
+	return s == appendMethod || s == decodeMethod || s == resetMethod
+}
 
 func isOpaque(m *protogen.Message) bool {
 	return m.APILevel == gofeaturespb.GoFeatures_API_OPAQUE
@@ -114,6 +117,7 @@ func (g *file) messages(m *protogen.Message) error {
 		if err := mg.appendMethod(); err != nil {
 			return err
 		}
+		mg.resetMethod()
 		if err := mg.decodeMethod(); err != nil {
 			return err
 		}

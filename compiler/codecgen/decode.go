@@ -9,6 +9,13 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
+// resetMethod writes LupineReset.
+func (m *message) resetMethod() {
+	m.P("// ", resetMethod, " is called by Lupine's codec.")
+	m.P("func (x *", m.GoIdent, ") ", resetMethod, "() { *x = ", m.GoIdent, "{} }")
+	m.P()
+}
+
 // decodeMethod writes LupineDecode.
 func (m *message) decodeMethod() error {
 	extensible, missing := m.Desc.ExtensionRanges().Len() > 0, m.missing()

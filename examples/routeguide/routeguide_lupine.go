@@ -140,6 +140,9 @@ func (x *Point) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Point) LupineReset() { *x = Point{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Point) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -173,6 +176,9 @@ func (x *Area) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Area) LupineReset() { *x = Area{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Area) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -203,6 +209,9 @@ func (x *Feature) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Feature) LupineReset() { *x = Feature{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Feature) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -235,6 +244,9 @@ func (x *RouteNote) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *RouteNote) LupineReset() { *x = RouteNote{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *RouteNote) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -265,6 +277,9 @@ func (x *RouteSummary) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutFixed64(b, 0x21, math.Float64bits(x.Seconds))
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *RouteSummary) LupineReset() { *x = RouteSummary{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *RouteSummary) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

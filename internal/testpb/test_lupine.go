@@ -222,6 +222,9 @@ func (x *EchoRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *EchoRequest) LupineReset() { *x = EchoRequest{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *EchoRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -261,6 +264,9 @@ func (x *EchoReply) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x18, uint64(x.Count))
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *EchoReply) LupineReset() { *x = EchoReply{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *EchoReply) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -424,6 +430,9 @@ func (x *Everything) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Everything) LupineReset() { *x = Everything{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Everything) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -565,6 +574,9 @@ func (x *Everything_Inner) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	e.Leave()
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Everything_Inner) LupineReset() { *x = Everything_Inner{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Everything_Inner) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

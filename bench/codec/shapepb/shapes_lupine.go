@@ -23,6 +23,9 @@ func (x *Small) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Small) LupineReset() { *x = Small{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Small) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -67,6 +70,9 @@ func (x *Strings) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.AppendStrings(b, 0x52, x.Tags)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Strings) LupineReset() { *x = Strings{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Strings) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -125,6 +131,9 @@ func (x *Ints) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.AppendPackedVarint(b, 0x7a, x.Counts)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Ints) LupineReset() { *x = Ints{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Ints) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -277,6 +286,9 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Wide) LupineReset() { *x = Wide{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Wide) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -370,6 +382,9 @@ func (x *Wide_Node) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Wide_Node) LupineReset() { *x = Wide_Node{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Wide_Node) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -406,6 +421,9 @@ func (x *Traces) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Traces) LupineReset() { *x = Traces{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Traces) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -437,6 +455,9 @@ func (x *Traces_ResourceSpans) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 	b = e.PutString(b, 0x1a, x.SchemaUrl)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Traces_ResourceSpans) LupineReset() { *x = Traces_ResourceSpans{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Traces_ResourceSpans) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -470,6 +491,9 @@ func (x *Traces_Resource) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x10, uint64(x.DroppedAttributesCount))
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Traces_Resource) LupineReset() { *x = Traces_Resource{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Traces_Resource) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -505,6 +529,9 @@ func (x *Traces_ScopeSpans) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Traces_ScopeSpans) LupineReset() { *x = Traces_ScopeSpans{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Traces_ScopeSpans) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -538,6 +565,9 @@ func (x *Traces_Scope) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Traces_Scope) LupineReset() { *x = Traces_Scope{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Traces_Scope) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -589,6 +619,9 @@ func (x *Traces_Span) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutFixed32(b, 0x75, uint32(x.Flags))
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Traces_Span) LupineReset() { *x = Traces_Span{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Traces_Span) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -646,6 +679,9 @@ func (x *Traces_Event) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Traces_Event) LupineReset() { *x = Traces_Event{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Traces_Event) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -680,6 +716,9 @@ func (x *Traces_Link) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Traces_Link) LupineReset() { *x = Traces_Link{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Traces_Link) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -711,6 +750,9 @@ func (x *Traces_Status) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Traces_Status) LupineReset() { *x = Traces_Status{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Traces_Status) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -741,6 +783,9 @@ func (x *Traces_KeyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Traces_KeyValue) LupineReset() { *x = Traces_KeyValue{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Traces_KeyValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -800,6 +845,9 @@ func (x *Traces_AnyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Traces_AnyValue) LupineReset() { *x = Traces_AnyValue{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Traces_AnyValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -849,6 +897,9 @@ func (x *Traces_ArrayValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	e.Leave()
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Traces_ArrayValue) LupineReset() { *x = Traces_ArrayValue{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Traces_ArrayValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

@@ -65,6 +65,9 @@ func (x *OrcaLoadReport) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *OrcaLoadReport) LupineReset() { *x = OrcaLoadReport{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *OrcaLoadReport) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {

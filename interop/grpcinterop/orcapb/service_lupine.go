@@ -78,6 +78,9 @@ func (x *OrcaLoadReportRequest) LupineAppend(e *protobuf.Encoder, b []byte) []by
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *OrcaLoadReportRequest) LupineReset() { *x = OrcaLoadReportRequest{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *OrcaLoadReportRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {

@@ -267,6 +267,9 @@ func (x *Empty) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Empty) LupineReset() { *x = Empty{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Empty) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -290,6 +293,9 @@ func (x *BoolValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutBool(b, 0x08, x.Value)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *BoolValue) LupineReset() { *x = BoolValue{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *BoolValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -317,6 +323,9 @@ func (x *Payload) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutBytes(b, 0x12, x.Body)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Payload) LupineReset() { *x = Payload{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Payload) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -346,6 +355,9 @@ func (x *EchoStatus) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.PutString(b, 0x12, x.Message)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *EchoStatus) LupineReset() { *x = EchoStatus{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *EchoStatus) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -404,6 +416,9 @@ func (x *TestOrcaReport) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *TestOrcaReport) LupineReset() { *x = TestOrcaReport{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *TestOrcaReport) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -455,6 +470,9 @@ func (x *SimpleRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *SimpleRequest) LupineReset() { *x = SimpleRequest{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *SimpleRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -505,6 +523,9 @@ func (x *SimpleResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *SimpleResponse) LupineReset() { *x = SimpleResponse{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *SimpleResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -544,6 +565,9 @@ func (x *StreamingInputCallRequest) LupineAppend(e *protobuf.Encoder, b []byte) 
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *StreamingInputCallRequest) LupineReset() { *x = StreamingInputCallRequest{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *StreamingInputCallRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -571,6 +595,9 @@ func (x *StreamingInputCallResponse) LupineAppend(e *protobuf.Encoder, b []byte)
 	b = protobuf.PutVarint(b, 0x08, uint64(x.AggregatedPayloadSize))
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *StreamingInputCallResponse) LupineReset() { *x = StreamingInputCallResponse{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *StreamingInputCallResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -601,6 +628,9 @@ func (x *ResponseParameters) LupineAppend(e *protobuf.Encoder, b []byte) []byte 
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *ResponseParameters) LupineReset() { *x = ResponseParameters{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *ResponseParameters) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -644,6 +674,9 @@ func (x *StreamingOutputCallRequest) LupineAppend(e *protobuf.Encoder, b []byte)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *StreamingOutputCallRequest) LupineReset() { *x = StreamingOutputCallRequest{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *StreamingOutputCallRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -679,6 +712,9 @@ func (x *StreamingOutputCallResponse) LupineAppend(e *protobuf.Encoder, b []byte
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *StreamingOutputCallResponse) LupineReset() { *x = StreamingOutputCallResponse{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *StreamingOutputCallResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

@@ -684,6 +684,9 @@ func (x *EchoClient) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *EchoClient) LupineReset() { *x = EchoClient{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *EchoClient) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -708,6 +711,9 @@ func (x *NewEchoClient) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *NewEchoClient) LupineReset() { *x = NewEchoClient{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *NewEchoClient) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -735,6 +741,9 @@ func (x *EchoCaller) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *EchoCaller) LupineReset() { *x = EchoCaller{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *EchoCaller) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -760,6 +769,9 @@ func (x *EchoServer) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *EchoServer) LupineReset() { *x = EchoServer{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *EchoServer) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -782,6 +794,9 @@ func (x *UnimplementedEchoServer) LupineAppend(e *protobuf.Encoder, b []byte) []
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *UnimplementedEchoServer) LupineReset() { *x = UnimplementedEchoServer{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *UnimplementedEchoServer) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -806,6 +821,9 @@ func (x *String_) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.PutString(b, 0x0a, x.String_)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *String_) LupineReset() { *x = String_{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *String_) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -840,6 +858,9 @@ func (x *Error) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Error) LupineReset() { *x = Error{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Error) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -865,6 +886,9 @@ func (x *Context) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x08, uint64(x.Len))
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Context) LupineReset() { *x = Context{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Context) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

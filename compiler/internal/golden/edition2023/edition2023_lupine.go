@@ -121,6 +121,9 @@ func (x *Open) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Open) LupineReset() { *x = Open{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Open) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -199,6 +202,9 @@ func (x *Hidden) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	e.Leave()
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Hidden) LupineReset() { *x = Hidden{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Hidden) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

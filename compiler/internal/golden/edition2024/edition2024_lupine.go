@@ -141,6 +141,9 @@ func (x *Reading) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Reading) LupineReset() { *x = Reading{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Reading) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -189,6 +192,9 @@ func (x *Reading_Socket) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x10, uint64(x.xxx_hidden_Port))
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Reading_Socket) LupineReset() { *x = Reading_Socket{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Reading_Socket) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

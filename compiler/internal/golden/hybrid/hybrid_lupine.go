@@ -98,6 +98,9 @@ func (x *Step) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Step) LupineReset() { *x = Step{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Step) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {

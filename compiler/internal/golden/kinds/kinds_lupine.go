@@ -362,6 +362,9 @@ func (x *Item) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Item) LupineReset() { *x = Item{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Item) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {

@@ -78,6 +78,9 @@ func (x *BareMessage) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *BareMessage) LupineReset() { *x = BareMessage{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *BareMessage) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {

@@ -125,6 +125,9 @@ func (x *Order) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Order) LupineReset() { *x = Order{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Order) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	var others []byte
@@ -184,6 +187,9 @@ func (x *Order_Line) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Order_Line) LupineReset() { *x = Order_Line{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Order_Line) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -215,6 +221,9 @@ func (x *Order_Sender) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Order_Sender) LupineReset() { *x = Order_Sender{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Order_Sender) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -240,6 +249,9 @@ func (x *Order_Invoice) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptFixed32(b, 0x0d, x.Days)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Order_Invoice) LupineReset() { *x = Order_Invoice{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Order_Invoice) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -267,6 +279,9 @@ func (x *Stamp) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Stamp) LupineReset() { *x = Stamp{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Stamp) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -292,6 +307,9 @@ func (x *Parcel) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptFixed32(b, 0x0d, x.Size)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Parcel) LupineReset() { *x = Parcel{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Parcel) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

@@ -193,6 +193,9 @@ func (x *Book) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Book) LupineReset() { *x = Book{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Book) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -271,6 +274,9 @@ func (x *Book_Room) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Book_Room) LupineReset() { *x = Book_Room{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Book_Room) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -298,6 +304,9 @@ func (x *FindRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.PutString(b, 0x0a, x.Query)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *FindRequest) LupineReset() { *x = FindRequest{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *FindRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

@@ -16,6 +16,9 @@ func (x *Ask) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Ask) LupineReset() { *x = Ask{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Ask) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -41,6 +44,9 @@ func (x *EchoClient) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.PutString(b, 0x0a, x.S)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *EchoClient) LupineReset() { *x = EchoClient{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *EchoClient) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

@@ -21,6 +21,9 @@ func (x *Small) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Small) LupineReset() { *x = Small{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Small) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -104,6 +107,9 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Wide) LupineReset() { *x = Wide{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Wide) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -193,6 +199,9 @@ func (x *Ints) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Ints) LupineReset() { *x = Ints{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Ints) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -221,6 +230,9 @@ func (x *Strings) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Strings) LupineReset() { *x = Strings{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Strings) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -246,6 +258,9 @@ func (x *Payload) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutBytes(b, 0x0a, x.Body)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Payload) LupineReset() { *x = Payload{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Payload) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -276,6 +291,9 @@ func (x *Blob) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Blob) LupineReset() { *x = Blob{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Blob) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -305,6 +323,9 @@ func (x *Traces) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Traces) LupineReset() { *x = Traces{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Traces) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -338,6 +359,9 @@ func (x *ResourceSpans) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *ResourceSpans) LupineReset() { *x = ResourceSpans{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *ResourceSpans) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -370,6 +394,9 @@ func (x *Resource) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutVarint(b, 0x10, uint64(x.DroppedAttributesCount))
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Resource) LupineReset() { *x = Resource{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Resource) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -405,6 +432,9 @@ func (x *ScopeSpans) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *ScopeSpans) LupineReset() { *x = ScopeSpans{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *ScopeSpans) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -438,6 +468,9 @@ func (x *Scope) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Scope) LupineReset() { *x = Scope{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Scope) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -485,6 +518,9 @@ func (x *Span) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Span) LupineReset() { *x = Span{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Span) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -538,6 +574,9 @@ func (x *Event) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Event) LupineReset() { *x = Event{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Event) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -569,6 +608,9 @@ func (x *Status) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Status) LupineReset() { *x = Status{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Status) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -599,6 +641,9 @@ func (x *KeyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *KeyValue) LupineReset() { *x = KeyValue{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *KeyValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -658,6 +703,9 @@ func (x *AnyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *AnyValue) LupineReset() { *x = AnyValue{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *AnyValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -707,6 +755,9 @@ func (x *ArrayValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	e.Leave()
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *ArrayValue) LupineReset() { *x = ArrayValue{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *ArrayValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

@@ -16,6 +16,9 @@ func (x *Text) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Text) LupineReset() { *x = Text{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Text) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {

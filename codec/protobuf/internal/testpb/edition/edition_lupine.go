@@ -108,6 +108,9 @@ func (x *Features) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Features) LupineReset() { *x = Features{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Features) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {

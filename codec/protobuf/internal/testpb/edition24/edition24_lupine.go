@@ -63,6 +63,9 @@ func (x *Node) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Node) LupineReset() { *x = Node{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Node) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -174,6 +177,9 @@ func (x *Names) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Names) LupineReset() { *x = Names{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Names) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

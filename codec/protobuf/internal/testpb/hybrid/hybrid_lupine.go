@@ -65,6 +65,9 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Scalars) LupineReset() { *x = Scalars{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -243,6 +246,9 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Mixed) LupineReset() { *x = Mixed{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	var others []byte
@@ -316,6 +322,9 @@ func (x *Mixed_Inner) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Mixed_Inner) LupineReset() { *x = Mixed_Inner{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Mixed_Inner) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -341,6 +350,9 @@ func (x *Mixed_Text) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.OptString(b, 0x0a, x.Text)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Mixed_Text) LupineReset() { *x = Mixed_Text{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Mixed_Text) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

@@ -128,6 +128,9 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Scalars) LupineReset() { *x = Scalars{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -341,6 +344,9 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Mixed) LupineReset() { *x = Mixed{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	var others []byte
@@ -416,6 +422,9 @@ func (x *Mixed_Inner) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Mixed_Inner) LupineReset() { *x = Mixed_Inner{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Mixed_Inner) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -444,6 +453,9 @@ func (x *Mixed_Text) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Mixed_Text) LupineReset() { *x = Mixed_Text{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Mixed_Text) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -500,6 +512,9 @@ func (x *HasLazy) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *HasLazy) LupineReset() { *x = HasLazy{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *HasLazy) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

@@ -36,6 +36,9 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Scalars) LupineReset() { *x = Scalars{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -126,6 +129,9 @@ func (x *Lists) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.AppendPackedVarint(b, 0x112, x.Pcolor)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Lists) LupineReset() { *x = Lists{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Lists) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -476,6 +482,9 @@ func (x *Maps) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Maps) LupineReset() { *x = Maps{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Maps) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -548,6 +557,9 @@ func (x *Strict) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	e.Leave()
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Strict) LupineReset() { *x = Strict{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Strict) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -630,6 +642,9 @@ func (x *Holder) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Holder) LupineReset() { *x = Holder{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Holder) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -681,6 +696,9 @@ func (x *Holder_Part) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Holder_Part) LupineReset() { *x = Holder_Part{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Holder_Part) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -729,6 +747,9 @@ func (x *Groups) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Groups) LupineReset() { *x = Groups{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Groups) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -775,6 +796,9 @@ func (x *Groups_One) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Groups_One) LupineReset() { *x = Groups_One{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Groups_One) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -805,6 +829,9 @@ func (x *Groups_One_Inner) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Groups_One_Inner) LupineReset() { *x = Groups_One_Inner{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Groups_One_Inner) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -834,6 +861,9 @@ func (x *Groups_Many) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Groups_Many) LupineReset() { *x = Groups_Many{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Groups_Many) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -861,6 +891,9 @@ func (x *Groups_Left) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptVarint(b, 0x08, x.Number)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Groups_Left) LupineReset() { *x = Groups_Left{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Groups_Left) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -953,6 +986,9 @@ func (x *Oneofs) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Oneofs) LupineReset() { *x = Oneofs{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Oneofs) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -1029,6 +1065,9 @@ func (x *Extended) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Extended) LupineReset() { *x = Extended{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Extended) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	var others []byte
@@ -1065,6 +1104,9 @@ func (x *Extends) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Extends) LupineReset() { *x = Extends{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Extends) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -1149,6 +1191,9 @@ func (x *Foreigners) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Foreigners) LupineReset() { *x = Foreigners{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Foreigners) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -1208,6 +1253,9 @@ func (x *Empty) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Empty) LupineReset() { *x = Empty{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Empty) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -1266,6 +1314,9 @@ func (x *Tree) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Tree) LupineReset() { *x = Tree{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Tree) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -1308,6 +1359,9 @@ func (x *Tree_Sub) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	e.Leave()
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Tree_Sub) LupineReset() { *x = Tree_Sub{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Tree_Sub) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

@@ -17,6 +17,9 @@ func (x *Other) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Other) LupineReset() { *x = Other{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Other) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {

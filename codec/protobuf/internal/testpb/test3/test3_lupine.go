@@ -42,6 +42,9 @@ func (x *Scalars) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Scalars) LupineReset() { *x = Scalars{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -134,6 +137,9 @@ func (x *Lists) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.AppendVarints(b, 0x90, x.Loose)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Lists) LupineReset() { *x = Lists{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Lists) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -313,6 +319,9 @@ func (x *Maps) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Maps) LupineReset() { *x = Maps{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Maps) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -426,6 +435,9 @@ func (x *Known) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Known) LupineReset() { *x = Known{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Known) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -530,6 +542,9 @@ func (x *Oneofs) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Oneofs) LupineReset() { *x = Oneofs{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Oneofs) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -587,6 +602,9 @@ func (x *Oneofs_Nested) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Oneofs_Nested) LupineReset() { *x = Oneofs_Nested{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Oneofs_Nested) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -639,6 +657,9 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	e.Leave()
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Mixed) LupineReset() { *x = Mixed{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

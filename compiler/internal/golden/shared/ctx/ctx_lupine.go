@@ -16,6 +16,9 @@ func (x *Thing) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Thing) LupineReset() { *x = Thing{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Thing) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {

@@ -18,6 +18,9 @@ func (x *Flower) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Flower) LupineReset() { *x = Flower{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Flower) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {

@@ -45,6 +45,9 @@ func (x *ClientCompatRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *ClientCompatRequest) LupineReset() { *x = ClientCompatRequest{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *ClientCompatRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -122,6 +125,9 @@ func (x *ClientCompatRequest_Cancel) LupineAppend(e *protobuf.Encoder, b []byte)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *ClientCompatRequest_Cancel) LupineReset() { *x = ClientCompatRequest_Cancel{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *ClientCompatRequest_Cancel) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -165,6 +171,9 @@ func (x *ClientCompatResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *ClientCompatResponse) LupineReset() { *x = ClientCompatResponse{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *ClientCompatResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -214,6 +223,9 @@ func (x *ClientResponseResult) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *ClientResponseResult) LupineReset() { *x = ClientResponseResult{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *ClientResponseResult) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -252,6 +264,9 @@ func (x *ClientErrorResult) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *ClientErrorResult) LupineReset() { *x = ClientErrorResult{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *ClientErrorResult) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -284,6 +299,9 @@ func (x *WireDetails) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.OptString(b, 0x22, x.ActualGrpcwebTrailers)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *WireDetails) LupineReset() { *x = WireDetails{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *WireDetails) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

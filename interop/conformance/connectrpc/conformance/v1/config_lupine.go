@@ -24,6 +24,9 @@ func (x *Config) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *Config) LupineReset() { *x = Config{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *Config) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -64,6 +67,9 @@ func (x *Features) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.OptBool(b, 0x60, x.SupportsMessageReceiveLimit)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Features) LupineReset() { *x = Features{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Features) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -130,6 +136,9 @@ func (x *ConfigCase) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *ConfigCase) LupineReset() { *x = ConfigCase{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *ConfigCase) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -170,6 +179,9 @@ func (x *TLSCreds) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutBytes(b, 0x12, x.Key)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *TLSCreds) LupineReset() { *x = TLSCreds{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *TLSCreds) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

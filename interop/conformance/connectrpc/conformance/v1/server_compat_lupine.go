@@ -23,6 +23,9 @@ func (x *ServerCompatRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *ServerCompatRequest) LupineReset() { *x = ServerCompatRequest{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *ServerCompatRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -60,6 +63,9 @@ func (x *ServerCompatResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 	b = protobuf.PutBytes(b, 0x1a, x.PemCert)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *ServerCompatResponse) LupineReset() { *x = ServerCompatResponse{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *ServerCompatResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {

@@ -401,6 +401,9 @@ func (x *UnaryResponseDefinition) LupineAppend(e *protobuf.Encoder, b []byte) []
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *UnaryResponseDefinition) LupineReset() { *x = UnaryResponseDefinition{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *UnaryResponseDefinition) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -453,6 +456,9 @@ func (x *StreamResponseDefinition) LupineAppend(e *protobuf.Encoder, b []byte) [
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *StreamResponseDefinition) LupineReset() { *x = StreamResponseDefinition{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *StreamResponseDefinition) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -492,6 +498,9 @@ func (x *UnaryRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *UnaryRequest) LupineReset() { *x = UnaryRequest{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *UnaryRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -522,6 +531,9 @@ func (x *UnaryResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *UnaryResponse) LupineReset() { *x = UnaryResponse{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *UnaryResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -550,6 +562,9 @@ func (x *IdempotentUnaryRequest) LupineAppend(e *protobuf.Encoder, b []byte) []b
 	b = protobuf.PutBytes(b, 0x12, x.RequestData)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *IdempotentUnaryRequest) LupineReset() { *x = IdempotentUnaryRequest{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *IdempotentUnaryRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -581,6 +596,9 @@ func (x *IdempotentUnaryResponse) LupineAppend(e *protobuf.Encoder, b []byte) []
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *IdempotentUnaryResponse) LupineReset() { *x = IdempotentUnaryResponse{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *IdempotentUnaryResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -609,6 +627,9 @@ func (x *ServerStreamRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 	b = protobuf.PutBytes(b, 0x12, x.RequestData)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *ServerStreamRequest) LupineReset() { *x = ServerStreamRequest{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *ServerStreamRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -640,6 +661,9 @@ func (x *ServerStreamResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *ServerStreamResponse) LupineReset() { *x = ServerStreamResponse{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *ServerStreamResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -668,6 +692,9 @@ func (x *ClientStreamRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 	b = protobuf.PutBytes(b, 0x12, x.RequestData)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *ClientStreamRequest) LupineReset() { *x = ClientStreamRequest{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *ClientStreamRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -699,6 +726,9 @@ func (x *ClientStreamResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *ClientStreamResponse) LupineReset() { *x = ClientStreamResponse{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *ClientStreamResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -728,6 +758,9 @@ func (x *BidiStreamRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutBytes(b, 0x1a, x.RequestData)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *BidiStreamRequest) LupineReset() { *x = BidiStreamRequest{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *BidiStreamRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -761,6 +794,9 @@ func (x *BidiStreamResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byte 
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *BidiStreamResponse) LupineReset() { *x = BidiStreamResponse{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *BidiStreamResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -786,6 +822,9 @@ func (x *UnimplementedRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *UnimplementedRequest) LupineReset() { *x = UnimplementedRequest{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *UnimplementedRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -808,6 +847,9 @@ func (x *UnimplementedResponse) LupineAppend(e *protobuf.Encoder, b []byte) []by
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *UnimplementedResponse) LupineReset() { *x = UnimplementedResponse{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *UnimplementedResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -835,6 +877,9 @@ func (x *ConformancePayload) LupineAppend(e *protobuf.Encoder, b []byte) []byte 
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *ConformancePayload) LupineReset() { *x = ConformancePayload{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *ConformancePayload) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -873,6 +918,9 @@ func (x *ConformancePayload_RequestInfo) LupineAppend(e *protobuf.Encoder, b []b
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *ConformancePayload_RequestInfo) LupineReset() { *x = ConformancePayload_RequestInfo{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *ConformancePayload_RequestInfo) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -907,6 +955,9 @@ func (x *ConformancePayload_ConnectGetInfo) LupineAppend(e *protobuf.Encoder, b 
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *ConformancePayload_ConnectGetInfo) LupineReset() { *x = ConformancePayload_ConnectGetInfo{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *ConformancePayload_ConnectGetInfo) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -936,6 +987,9 @@ func (x *Error) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Error) LupineReset() { *x = Error{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Error) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -967,6 +1021,9 @@ func (x *Header) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.AppendStrings(b, 0x12, x.Value)
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *Header) LupineReset() { *x = Header{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *Header) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -1016,6 +1073,9 @@ func (x *RawHTTPRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *RawHTTPRequest) LupineReset() { *x = RawHTTPRequest{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *RawHTTPRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -1062,6 +1122,9 @@ func (x *RawHTTPRequest_EncodedQueryParam) LupineAppend(e *protobuf.Encoder, b [
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *RawHTTPRequest_EncodedQueryParam) LupineReset() { *x = RawHTTPRequest_EncodedQueryParam{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *RawHTTPRequest_EncodedQueryParam) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -1106,6 +1169,9 @@ func (x *MessageContents) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *MessageContents) LupineReset() { *x = MessageContents{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *MessageContents) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -1144,6 +1210,9 @@ func (x *StreamContents) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
 
+// LupineReset is called by Lupine's codec.
+func (x *StreamContents) LupineReset() { *x = StreamContents{} }
+
 // LupineDecode is called by Lupine's codec.
 func (x *StreamContents) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 	for uint(i) < uint(len(b)) {
@@ -1173,6 +1242,9 @@ func (x *StreamContents_StreamItem) LupineAppend(e *protobuf.Encoder, b []byte) 
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *StreamContents_StreamItem) LupineReset() { *x = StreamContents_StreamItem{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *StreamContents_StreamItem) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
@@ -1219,6 +1291,9 @@ func (x *RawHTTPResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
+
+// LupineReset is called by Lupine's codec.
+func (x *RawHTTPResponse) LupineReset() { *x = RawHTTPResponse{} }
 
 // LupineDecode is called by Lupine's codec.
 func (x *RawHTTPResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
