@@ -297,6 +297,9 @@ func (c *Conn) isLate(id uint32) bool {
 
 // remember notes that we reset a stream whose frames may still be coming.
 func (c *Conn) remember(id uint32) {
+	if !c.cfg.Server {
+		return // isLate needs none of it
+	}
 	if c.recent == nil {
 		c.recent = make(map[uint32]struct{})
 		c.recentRing = make([]uint32, c.recentSize)
