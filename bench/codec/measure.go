@@ -163,7 +163,8 @@ func (r *Results) Print(w io.Writer) {
 		}
 		t.Flush()
 	}
-	fmt.Fprintln(w, "\nvtprotobuf does not check that strings are UTF-8; the others do. hyperpb's messages are read through reflection.")
+	fmt.Fprintln(w, "\nvtprotobuf does not check that strings are UTF-8; the others do. hyperpb's messages are read through reflection. "+
+		"Lupine writes in one pass and has no operation for the size; vtprotobuf's is part of its marshalling.")
 }
 
 // base is what the others are compared with.

@@ -37,7 +37,7 @@ type Codec struct {
 	MaxDepth int
 }
 
-// Message is what generated code adds to a message type. Both methods are for
+// Message is what generated code adds to a message type. The methods are for
 // this package alone: they neither reset nor finally check the message.
 type Message interface {
 	// LupineAppend appends the message to b. It must not keep e or b.
@@ -99,6 +99,9 @@ func (c Codec) decode(d *Decoder, msg any) error {
 		c.MaxDepth = DefaultMaxDepth
 	}
 	d.depth = c.MaxDepth - 1
+	// Whole words are read up to the capacity, and what lies beyond the length
+	// may be somebody else's to write.
+	d.src = d.src[:len(d.src):len(d.src)]
 	var n int
 	switch m := msg.(type) {
 	case interface {

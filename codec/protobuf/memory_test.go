@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -181,6 +182,37 @@ func TestConcurrent(t *testing.T) {
 		})
 	}
 	wg.Wait()
+}
+
+// What lies behind the input in its buffer is not read, so that it may be
+// written meanwhile: the race detector watches.
+func TestDecodeReadsNoFurther(t *testing.T) {
+	want := &bench.Strings{Values: []string{"one", "two", "a string of some length"}}
+	src := sameEncode(t, want)
+	numbers := sameEncode(t, &bench.Ints{Values: slices.Repeat([]int64{300, -1, 7}, 200)})
+	for _, in := range [][]byte{src, numbers} {
+		buf := append(bytes.Clone(in), make([]byte, 100)...)
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			for range 100 {
+				rest := buf[len(in):]
+				for i := range rest {
+					rest[i]++
+				}
+			}
+		})
+		for range 100 {
+			var strs bench.Strings
+			var ints bench.Ints
+			a := protobuf.Arena{Alias: true}
+			for _, m := range []proto.Message{&strs, &ints} {
+				// One of the two is not what was encoded, which is as well.
+				_ = protobuf.Codec{}.Decode(buf[:len(in)], m)
+				_ = a.Decode(protobuf.Codec{}, buf[:len(in)], m)
+			}
+		}
+		wg.Wait()
+	}
 }
 
 func TestDeterministic(t *testing.T) {
