@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/lupine-rpc/lupine/bench/codec/shapepb"
 	"github.com/lupine-rpc/lupine/codec/protobuf"
 )
 
@@ -120,3 +121,25 @@ func BenchmarkCodec(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkFloor allocates what a safe decode of traces does, in 46 pieces, and
+// nothing else: the floor under unmarshalling into new memory.
+func BenchmarkFloor(b *testing.B) {
+	type pieces struct {
+		slabs [40][]shapepb.Traces_KeyValue
+		text  [6][]byte
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		p := new(pieces)
+		for i := range p.slabs {
+			p.slabs[i] = make([]shapepb.Traces_KeyValue, 56)
+		}
+		for i := range p.text {
+			p.text[i] = make([]byte, 33123/len(p.text))
+		}
+		floor = p
+	}
+}
+
+var floor any // where what is allocated escapes to
