@@ -352,7 +352,12 @@ func (c *Conn) begin(ctx context.Context, call *Call, avoid *Link) (attempt, err
 
 // full ends an attempt whose session was full when the call came: it does not count.
 func (a *attempt) full(call *Call) {
-	a.end(call, ErrFull)
+	if a.done != nil {
+		a.done(Outcome{}) // nobody is to blame
+	}
+	if call.observe != nil {
+		call.event(Event{Kind: AttemptEnd, Peer: a.session.Peer(), Err: ErrFull})
+	}
 	call.attempt--
 }
 

@@ -44,11 +44,8 @@ type Conn struct {
 	skip       uint32
 
 	// Header blocks: where one is decoded, and those that are kept.
-	head     Head
-	kept     []*keptHead
-	keptNext int
-	blocks   int  // decoded so far
-	keep     bool // head may be kept
+	head Head
+	kept keptHeadSet
 
 	// The header block being read.
 	block         []byte

@@ -41,25 +41,78 @@ func (h *Head) reset() {
 type keptHead struct {
 	block string
 	gen   uint64 // of the decoder's table: in another one the indexes mean other fields
+	hits  uint8
 	head  Head
 }
 
 const (
-	keptHeads    = 4  // how many a Conn keeps
+	keptHeads    = 16 // how many a Conn keeps at most; a power of two
 	maxKeptBlock = 64 // bytes of a block that is kept
 	// keptFrom is from which block on heads are kept: a connection with few calls
 	// does not need the memory.
 	keptFrom = 16
 )
 
+// keptHeadSet holds each block in the only place that its bytes allow.
+type keptHeadSet struct {
+	heads [keptHeads]*keptHead
+	// once says which block was met there last and not kept: one that is met a
+	// second time is worth its memory.
+	once   [keptHeads]uint64
+	blocks int // decoded so far
+	hash   uint64
+	gen    uint64
+	fit    bool // the block just decoded may be kept
+}
+
+// find returns what block means, or nil. It notes what keep has to know.
+func (ks *keptHeadSet) find(block []byte, gen uint64) *Head {
+	ks.fit = false
+	if len(block) > maxKeptBlock {
+		return nil
+	}
+	h := uint64(14695981039346656037) // FNV-1a
+	for _, b := range block {
+		h = (h ^ uint64(b)) * 1099511628211
+	}
+	ks.hash, ks.gen, ks.fit = h, gen, ks.blocks > keptFrom
+	k := ks.heads[h>>60]
+	if k == nil || k.gen != gen || k.block != string(block) {
+		return nil
+	}
+	k.hits |= 1 << 7
+	return &k.head
+}
+
+// keep keeps what block means, if that is likely to pay, and returns h or a copy.
+func (ks *keptHeadSet) keep(h *Head, kind headKind, block []byte) *Head {
+	at := ks.hash >> 60
+	if id := ks.hash ^ ks.gen; ks.once[at] != id {
+		ks.once[at] = id
+		return h
+	}
+	if k := ks.heads[at]; k != nil && k.gen == ks.gen && k.hits > 0 {
+		k.hits >>= 1 // its place is taken when it has not been of use for a while
+		return h
+	}
+	for i := range h.all {
+		if h.all[i].Entry == nil {
+			return h // a literal: most likely another one the next time
+		}
+	}
+	k := &keptHead{block: string(block), gen: ks.gen, head: *h}
+	k.head.all = slices.Clone(h.all)
+	k.head.Fields = k.head.all[len(h.all)-len(h.Fields):]
+	k.head.Kept, k.head.kind = true, kind
+	ks.heads[at] = k
+	return &k.head
+}
+
 // decode sets c.Head to what block means, which is not checked yet unless it Kept.
 func (c *Conn) decode(block []byte) error {
 	gen := c.dec.Generation()
-	for _, k := range c.kept {
-		if k.gen == gen && k.block == string(block) {
-			c.Head = &k.head
-			return nil
-		}
+	if c.Head = c.kept.find(block, gen); c.Head != nil {
+		return nil
 	}
 	h := &c.head
 	c.Head = h
@@ -67,8 +120,8 @@ func (c *Conn) decode(block []byte) error {
 	var err error
 	lim := hpack.Limits{Bytes: c.cfg.MaxHeaderBytes, Fields: c.cfg.MaxHeaderFields}
 	h.all, h.TooLarge, err = c.dec.Decode(h.all, block, lim)
-	c.blocks++
-	c.keep = c.blocks > keptFrom && err == nil && !h.TooLarge && len(block) <= maxKeptBlock && c.dec.Generation() == gen
+	c.kept.blocks++
+	c.kept.fit = c.kept.fit && err == nil && !h.TooLarge && c.dec.Generation() == gen
 	return err
 }
 
@@ -80,26 +133,10 @@ func (c *Conn) check(kind headKind, block []byte) string {
 		return ""
 	}
 	why := h.parse(kind)
-	if why != "" || h.Kept || !c.keep {
-		return why
+	if why == "" && !h.Kept && c.kept.fit {
+		c.Head = c.kept.keep(h, kind, block)
 	}
-	for i := range h.all {
-		if h.all[i].Entry == nil {
-			return "" // a literal: most likely another one the next time
-		}
-	}
-	k := &keptHead{block: string(block), gen: c.dec.Generation(), head: *h}
-	k.head.all = slices.Clone(h.all)
-	k.head.Fields = k.head.all[len(h.all)-len(h.Fields):]
-	k.head.Kept, k.head.kind = true, kind
-	c.Head = &k.head
-	if len(c.kept) < keptHeads {
-		c.kept = append(c.kept, k)
-		return ""
-	}
-	c.kept[c.keptNext%keptHeads] = k
-	c.keptNext++
-	return ""
+	return why
 }
 
 type headKind uint8
