@@ -72,6 +72,9 @@ func FuzzMessage(f *testing.F) {
 		if got := DecodeMessage(s); !utf8.ValidString(got) {
 			t.Fatalf("DecodeMessage(%q) = %q is not UTF-8", s, got)
 		}
+		if len(s) > 200 {
+			return // what follows takes time with the square of the length
+		}
 		for limit := range len(wire) + 2 {
 			if got := encodeWithin(s, limit); len(got) > limit || limit >= len(wire) && got != wire {
 				t.Fatalf("encodeWithin(%q, %d) = %q", s, limit, got)
