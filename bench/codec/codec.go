@@ -4,6 +4,7 @@ package codec
 
 import (
 	"runtime"
+	"slices"
 
 	"buf.build/go/hyperpb"
 	"google.golang.org/protobuf/proto"
@@ -51,7 +52,7 @@ type contender struct {
 }
 
 func contenders() []contender {
-	return append(append(marshallers(), unmarshallers()...), sizers()...)
+	return slices.Concat(marshallers(), unmarshallers(), hyperUnmarshallers(), ownUnmarshallers(), sizers())
 }
 
 func marshallers() []contender {
@@ -136,6 +137,12 @@ func unmarshallers() []contender {
 				return nil
 			}
 		}},
+	}
+}
+
+// hyperUnmarshallers are hyperpb's, which only reads.
+func hyperUnmarshallers() []contender {
+	return []contender{
 		{Unmarshal, HyperPB, func(s *shape) func(int) error {
 			if checked {
 				return nil
@@ -166,6 +173,12 @@ func unmarshallers() []contender {
 				return nil
 			}
 		}},
+	}
+}
+
+// ownUnmarshallers are ours.
+func ownUnmarshallers() []contender {
+	return []contender{
 		{Unmarshal, Ours, func(s *shape) func(int) error {
 			return func(n int) error {
 				for range n {
