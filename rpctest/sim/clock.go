@@ -25,7 +25,14 @@ func (c *Clock) Steps() int { return c.steps }
 // After has run called when d nanoseconds have passed; at once means on the next
 // Step. Timers of the same moment run in the order in which they were set.
 func (c *Clock) After(d int64, run func()) *Timer {
-	t := &Timer{at: c.now + max(d, 0), order: c.order, run: run}
+	t := new(Timer)
+	c.set(t, d, run)
+	return t
+}
+
+// set is After with a timer that has run, or never was set.
+func (c *Clock) set(t *Timer, d int64, run func()) {
+	*t = Timer{at: c.now + max(d, 0), order: c.order, run: run}
 	c.order++
 	c.heap = append(c.heap, t)
 	for i := len(c.heap) - 1; i > 0; {
@@ -36,7 +43,29 @@ func (c *Clock) After(d int64, run func()) *Timer {
 		c.heap[i], c.heap[up] = c.heap[up], c.heap[i]
 		i = up
 	}
-	return t
+}
+
+// Next is when the next timer is due. It reports false if there is none.
+func (c *Clock) Next() (at int64, ok bool) {
+	for len(c.heap) > 0 {
+		if t := c.heap[0]; t.run != nil {
+			return t.at, true
+		}
+		c.pop()
+	}
+	return 0, false
+}
+
+// RunUntil runs what is due until at, in order, and leaves the time there.
+func (c *Clock) RunUntil(at int64) {
+	for {
+		next, ok := c.Next()
+		if !ok || next > at {
+			break
+		}
+		c.Step()
+	}
+	c.now = max(c.now, at)
 }
 
 // Stop keeps a timer from running. It may be nil or have run already.

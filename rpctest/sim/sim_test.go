@@ -42,6 +42,27 @@ func TestClockOrder(t *testing.T) {
 	}
 }
 
+func TestClockRunUntil(t *testing.T) {
+	var c Clock
+	var ran []int64
+	for _, d := range []int64{5, 10, 10, 20} {
+		c.After(d, func() { ran = append(ran, c.Now()) })
+	}
+	c.After(3, nil).Stop()
+	if at, ok := c.Next(); at != 5 || !ok {
+		t.Errorf("next is %d, %v", at, ok)
+	}
+	c.RunUntil(15)
+	if !slices.Equal(ran, []int64{5, 10, 10}) || c.Now() != 15 {
+		t.Errorf("ran at %v; now %d", ran, c.Now())
+	}
+	c.RunUntil(7) // time does not run back
+	c.RunUntil(20)
+	if _, ok := c.Next(); ok || len(ran) != 4 || c.Now() != 20 {
+		t.Errorf("ran at %v; now %d", ran, c.Now())
+	}
+}
+
 // TestPipe: bytes arrive in order and whole, whatever the pieces; a cut lets
 // exactly the bytes kept through; nothing comes after the end.
 func TestPipe(t *testing.T) {
