@@ -10,4 +10,11 @@
 // What each simulation brings is its driver (who calls the engines), its
 // programs (what is called when) and its oracle (what must hold). See
 // docs/SIMULATION.md.
+//
+// For byte streams there is Pipe. For datagrams there is Net: hosts with clocks
+// and sockets, and links between them that lose, double, delay, reorder and
+// corrupt, alone or in bursts; with rates and queues, partitions, black holes;
+// hosts that crash, restart, pause and change their addresses. What goes wrong in
+// a run is a list of Faults, drawn from a seed by Plan, or recorded: it can be
+// played again and shrunk. The example below does all of that; copy it.
 package sim
