@@ -16,5 +16,6 @@
 // corrupt, alone or in bursts; with rates and queues, partitions, black holes;
 // hosts that crash, restart, pause and change their addresses. What goes wrong in
 // a run is a list of Faults, drawn from a seed by Plan, or recorded: it can be
-// played again and shrunk. The example below does all of that; copy it.
+// played again and shrunk. The example below does all of that; copy it. Live
+// gives the same network to whole programs, as net.PacketConns.
 package sim
