@@ -172,6 +172,7 @@ func TestPlayOverlaps(t *testing.T) {
 		Fault{Op: OpCrash, From: "b"},
 		Fault{Op: OpPause, From: "a", For: 1e9},
 		Fault{Op: OpDrop, From: "a", To: "b", Nth: 1},
+		Fault{Op: OpBlock, From: "a", To: "b", At: 1000},
 		Fault{Op: OpBlock, From: "a", To: "b", At: 1000})
 	p.clock.RunUntil(360)
 	if got := state(); got != "1 Delay=0.000ms false 0" || !p.a.busy() {
@@ -181,6 +182,20 @@ func TestPlayOverlaps(t *testing.T) {
 	p.clock.RunUntil(2000)
 	if got := state(); got != "0 a link without faults true 0" || p.a.busy() || len(p.link.script) != 1 {
 		t.Errorf("healed: %s", got)
+	}
+}
+
+// TestRestartIsOfItsCrash: the restart of a crash that was played does not end
+// another crash.
+func TestRestartIsOfItsCrash(t *testing.T) {
+	p := newPair(t, 1, NetConfig{})
+	p.net.Play(Fault{Op: OpCrash, From: "b", At: 10, For: 30})
+	p.clock.RunUntil(20)
+	p.b.Restart()
+	p.b.Crash(false)
+	p.run()
+	if p.b.Up() || p.b.Incarnation() != 2 {
+		t.Errorf("up %v after %d crashes", p.b.Up(), p.b.Incarnation())
 	}
 }
 

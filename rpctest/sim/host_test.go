@@ -111,6 +111,15 @@ func TestPause(t *testing.T) {
 	if c := p.link.Counts(); c.Unread != 1 || p.b.heldBytes != 0 {
 		t.Errorf("%+v, %d bytes held", c, p.b.heldBytes)
 	}
+	// What is due as the pause ends comes behind what has waited.
+	events = nil
+	p.b.After(10, func() { events = append(events, "timer") })
+	p.b.Pause(10)
+	p.send(60)
+	p.run()
+	if want := []string{"datagram", "timer"}; !slices.Equal(events, want) {
+		t.Errorf("%v, want %v", events, want)
+	}
 	p.b.Pause(10)
 	p.send(60)
 	p.clock.RunUntil(p.clock.Now() + 1)

@@ -164,7 +164,7 @@ func TestLiveErrors(t *testing.T) {
 			a.WriteTo(make([]byte, 40), b.LocalAddr())
 		}
 		synctest.Wait()
-		b.SetDeadline(time.Now().Add(time.Second))
+		b.SetDeadline(time.Now().Add(time.Second)) // b reads, and has room again
 		got, began := 0, time.Now()
 		for {
 			n, from, err := b.ReadFrom(make([]byte, 10))
@@ -184,6 +184,19 @@ func TestLiveErrors(t *testing.T) {
 			}
 		})
 		b.SetReadDeadline(time.Time{})
+
+		// What was sent later and comes sooner is not late.
+		live.Do(func(n *Net) { n.Link("a", "b").Config.Delay, n.Link("b", "a").Config.Delay = 1e9, 1e6 })
+		began = time.Now()
+		a.WriteTo(make([]byte, 90), b.LocalAddr())
+		b.WriteTo(make([]byte, 1), a.LocalAddr())
+		for i, conn := range []*PacketConn{a, b} {
+			_, _, err := conn.ReadFrom(make([]byte, 10))
+			if want := []time.Duration{time.Millisecond, time.Second}[i]; err != nil || time.Since(began) != want {
+				t.Errorf("read after %v, want %v; %v", time.Since(began), want, err)
+			}
+		}
+
 		failed := make(chan error)
 		go func() { _, _, err := b.ReadFrom(nil); failed <- err }()
 		synctest.Wait()

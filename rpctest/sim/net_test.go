@@ -390,6 +390,7 @@ func TestRebindAndMove(t *testing.T) {
 		t.Fatalf("datagrams from %v, want %v and %v; %d answers", from, first, second, answers)
 	}
 	old := p.to.Addr()
+	p.send(20) // under way when the host moves
 	if p.b.Move() == old.Addr() || p.to.Addr().Port() != 7 {
 		t.Fatal("the host has not moved, or its port has")
 	}
@@ -398,7 +399,7 @@ func TestRebindAndMove(t *testing.T) {
 	p.from.Send(netip.MustParseAddrPort("[::1]:7"), 0, nil)
 	p.from.Send(netip.MustParseAddrPort("192.0.2.1:7"), 0, nil)
 	p.run()
-	if tally := p.net.Tally(); len(from) != 3 || tally["fault: no such address"] != 3 || tally["fault: rebinding"] != 1 || tally["fault: change of address"] != 1 {
+	if tally := p.net.Tally(); len(from) != 3 || tally["fault: port closed"] != 2 || tally["fault: no such address"] != 3 || tally["fault: rebinding"] != 1 || tally["fault: change of address"] != 1 {
 		t.Errorf("%d arrived; %v", len(from), tally)
 	}
 	if err := p.from.Send(old, 0, make([]byte, MaxDatagram+1)); err == nil {
