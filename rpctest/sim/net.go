@@ -35,6 +35,10 @@ const (
 type NetConfig struct {
 	// Link is how links behave whose Config nobody has changed.
 	Link LinkConfig
+	// Skew is by how many nanoseconds, at most, a host's clock is ahead of the
+	// network's to begin with: each by an amount of its own, which the seed fixes.
+	// Zero has all show the network's time.
+	Skew int64
 	// ReceiveBuffer is how many bytes may wait at a host that is paused, or in a
 	// PacketConn that is not read. What comes beyond is dropped. Zero is
 	// DefaultReceiveBuffer; negative is no limit.
@@ -90,11 +94,15 @@ func NewNet(clock *Clock, r Rand, cfg NetConfig) *Net {
 }
 
 // Host returns the host of that name. The first time it makes one, which is up,
-// and has an address of its own and a clock that shows the network's time.
+// and has an address of its own, and a clock that is ahead by NetConfig.Skew at
+// most.
 func (n *Net) Host(name string) *Host {
 	h := n.byName[name]
 	if h == nil {
 		h = &Host{net: n, name: name, index: len(n.hosts), sockets: make(map[uint16]*Socket), lastPort: firstEphemeral - 1}
+		if n.cfg.Skew > 0 {
+			h.base = int64(mix(n.seed^mix(uint64(h.index)<<48+1)) % (uint64(n.cfg.Skew) + 1))
+		}
 		n.settle(h)
 		n.hosts = append(n.hosts, h)
 		n.byName[name] = h
