@@ -49,7 +49,7 @@ func TestReplay(t *testing.T) {
 	seen := map[uint64]uint64{}
 	totals := Tally{}
 	recorded := 0
-	for seed := range uint64(60) {
+	for seed := range uint64(40) {
 		faults := roughPlan.Draw(NewRand(seed, 9))
 		cfg := NetConfig{Link: rough, Record: true}
 		p := traffic(t, seed, cfg, faults)
@@ -77,7 +77,7 @@ func TestReplay(t *testing.T) {
 	for _, name := range []string{"loss", "loss in a burst", "partition", "queue full", "longer than MTU", "lost in a crash", "duplicate", "corruption", "reordering",
 		"mark CE", "straggler", "crash", "restart", "pause", "clock jump", "clock drift", "rebinding", "change of address", "port closed", "no such address"} {
 		if totals["fault: "+name] == 0 {
-			t.Errorf("no %s in 60 runs", name)
+			t.Errorf("no %s in 40 runs", name)
 		}
 	}
 	t.Logf("%d faults recorded\n%v", recorded, totals)
