@@ -1,0 +1,14 @@
+// Package engine is one session of RPC over UDP as a state machine. The
+// protocol is docs/rudp.md; the numbers in the comments here are its sections.
+//
+// What there is so far: the codecs. Packets (packet.go, clear.go) hold frames
+// (frame.go, ack.go, stream.go); stream frames carry records (head.go,
+// record.go, fields.go, status.go), whose paths and fields may be references
+// into a dictionary (dict.go, define.go); parameters (params.go) and cookies
+// (cookie.go) belong to the handshake.
+//
+// Nothing here does I/O, reads a clock, starts a goroutine or draws random
+// numbers. Nothing is safe for concurrent use; the owner of a session has one
+// lock for it. Parsed values are parts of the bytes that were parsed, and stay
+// good only as long as those.
+package engine
