@@ -106,26 +106,25 @@ func (a *Arena) Release() {
 // release makes the slab's memory new. The next chunk holds as much as was used
 // this time, so that there is soon only one.
 func (s *slab[T]) release(poison bool) {
-	k := s.kept
-	used, usedPointers := len(k.values)-len(s.values), len(k.pointers)-len(s.pointers)
+	before := *s.kept
+	*s.kept = kept[T]{}
 	if poison {
-		spoil(k.values[:used])
-		clear(k.pointers[:usedPointers])
-		*s = slab[T]{kept: new(kept[T])}
+		spoil(s.values[:s.used])
+		clear(s.pointers[:s.usedPointers])
+		*s = slab[T]{kept: s.kept}
 		return
 	}
-	if k.usedValues > 0 && k.usedValues+used <= MaxKept/sizeOf[T]() {
-		k.values = make([]T, k.usedValues+used)
+	if all := before.values + s.used; before.values > 0 && all <= MaxKept/sizeOf[T]() {
+		s.values = make([]T, all)
 	} else {
-		clear(k.values[:used])
+		clear(s.values[:s.used])
 	}
-	if k.usedPointers > 0 && k.usedPointers+usedPointers <= MaxKept/8 {
-		k.pointers = make([]*T, k.usedPointers+usedPointers)
+	if all := before.pointers + s.usedPointers; before.pointers > 0 && all <= MaxKept/8 {
+		s.pointers = make([]*T, all)
 	} else {
-		clear(k.pointers[:usedPointers])
+		clear(s.pointers[:s.usedPointers])
 	}
-	s.values, s.pointers = k.values, k.pointers
-	s.made, k.usedValues, k.usedPointers = len(k.values), 0, 0
+	s.used, s.usedPointers, s.made = 0, 0, len(s.values)
 }
 
 // spoil fills messages and strings with nonsense.

@@ -25,18 +25,22 @@ const (
 // more of. Each new chunk is twice as large as the one before, so that at most
 // as much again is allocated as is used.
 type slab[T any] struct {
-	values   []T  // what is left of the chunk
-	pointers []*T // the same for lists of pointers
-	made     int
-	kept     *kept[T] // in an Arena, else nil
+	// The chunk, and how much of it has been given out. It is counted rather than
+	// cut off: to store a pointer costs more than a number, much more while the
+	// collector runs.
+	values       []T
+	used         int
+	pointers     []*T // the same for lists of pointers
+	usedPointers int
+	made         int
+	kept         *kept[T] // in an Arena, else nil
 }
 
-// kept is what an Arena needs to use the memory of a slab again.
+// kept is what an Arena needs to use the memory of a slab again: what was given
+// out in chunks before the present ones.
 type kept[T any] struct {
-	values       []T // the whole chunk
-	pointers     []*T
-	usedValues   int // in chunks before this one
-	usedPointers int
+	values   int
+	pointers int
 }
 
 // slots has a *slab[T] for each of the types that generated code numbers.
@@ -95,16 +99,15 @@ func (s *slab[T]) grow() int {
 
 // more replaces the chunk by a new one of n values.
 func (s *slab[T]) more(n int) {
-	s.values = make([]T, n)
-	if k := s.kept; k != nil {
-		k.usedValues += len(k.values)
-		k.values = s.values
+	if s.kept != nil {
+		s.kept.values += len(s.values)
 	}
+	s.values, s.used = make([]T, n), 0
 }
 
 // take returns n new values.
 func (s *slab[T]) take(n int) []T {
-	if len(s.values) < n {
+	if len(s.values)-s.used < n {
 		made := s.grow()
 		switch {
 		case s.kept != nil && n <= max(1, MaxKept/sizeOf[T]()):
@@ -114,9 +117,9 @@ func (s *slab[T]) take(n int) []T {
 		}
 		s.more(made)
 	}
-	v := s.values[:n:n]
-	s.values = s.values[n:]
-	return v
+	at := s.used
+	s.used += n
+	return s.values[at : at+n : at+n]
 }
 
 // take returns n new values.
@@ -134,11 +137,11 @@ func Alloc[T any](d *Decoder, slot int) *T {
 	if s == nil {
 		return new(T)
 	}
-	if len(s.values) == 0 {
+	if s.used >= len(s.values) {
 		s.more(s.grow())
 	}
-	p := &s.values[0]
-	s.values = s.values[1:]
+	p := &s.values[s.used]
+	s.used++
 	return p
 }
 
@@ -160,22 +163,20 @@ func room[T any](d *Decoder, slot int, list []*T, n int) []*T {
 	if s == nil || n > maxSlab/16 && s.kept == nil || n > MaxKept/16 {
 		return make([]*T, 0, n)
 	}
-	if len(s.pointers) < n {
+	if len(s.pointers)-s.usedPointers < n {
 		s.morePointers(n)
 	}
-	v := s.pointers[:0:n]
-	s.pointers = s.pointers[n:]
-	return v
+	at := s.usedPointers
+	s.usedPointers += n
+	return s.pointers[at:at:s.usedPointers]
 }
 
 // morePointers replaces the chunk of pointers by one for n at least.
 func (s *slab[T]) morePointers(n int) {
-	k := s.kept
-	if k == nil {
-		s.pointers = make([]*T, max(2*n, min(max(8, s.made), maxSlab/8)))
-		return
+	more := min(max(8, s.made), maxSlab/8)
+	if s.kept != nil {
+		more = min(max(8, 2*len(s.pointers)), MaxKept/8)
+		s.kept.pointers += len(s.pointers)
 	}
-	s.pointers = make([]*T, max(2*n, min(max(8, 2*len(k.pointers)), MaxKept/8)))
-	k.usedPointers += len(k.pointers)
-	k.pointers = s.pointers
+	s.pointers, s.usedPointers = make([]*T, max(2*n, more)), 0
 }
