@@ -46,13 +46,9 @@ type Arena struct {
 	Poison bool
 
 	slots slots
-	used  []releaser // what is in slots
-	text  []byte     // the copies of what was decoded since Release
-	past  [][]byte   // with Poison, texts before that one
+	text  []byte   // the copies of what was decoded since Release
+	past  [][]byte // with Poison, texts before that one
 }
-
-// releaser is a slab of any type.
-type releaser interface{ release(poison bool) }
 
 // Poisoned is the byte that fills text after release, with Poison.
 const Poisoned = 0xdb
@@ -86,7 +82,7 @@ func (a *Arena) copy(src []byte) []byte {
 // Release ends the life of everything that Decode has filled in, so that its
 // memory can be used again.
 func (a *Arena) Release() {
-	for _, s := range a.used {
+	for _, s := range a.slots.used {
 		s.release(a.Poison)
 	}
 	if a.Poison {
@@ -96,6 +92,7 @@ func (a *Arena) Release() {
 			}
 		}
 		a.past, a.text = nil, nil
+		a.slots.used = a.slots.used[:0]
 	}
 	if cap(a.text) > MaxKept {
 		a.text = nil
@@ -124,7 +121,7 @@ func (s *slab[T]) release(poison bool) {
 	} else {
 		clear(s.pointers[:s.usedPointers])
 	}
-	s.used, s.usedPointers, s.made = 0, 0, len(s.values)
+	s.used, s.usedPointers, s.made, s.given = 0, 0, len(s.values), 0
 }
 
 // spoil fills messages and strings with nonsense.

@@ -90,7 +90,11 @@ func (c Codec) settleAppend(e *Encoder, dst, b []byte, msg any) ([]byte, error) 
 // ErrDepth and ErrType, wrapped with the message's name.
 func (c Codec) Decode(src []byte, msg any) error {
 	d := Decoder{src: src, next: minRegion}
-	return c.decode(noEscape(&d), msg)
+	err := c.decode(noEscape(&d), msg)
+	if d.slots != nil {
+		d.slots.put()
+	}
+	return err
 }
 
 // decode is Decode with the state that d begins with.

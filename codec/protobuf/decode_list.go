@@ -63,6 +63,7 @@ func ReadMessages[T any, P interface {
 	Message
 }](d *Decoder, slot int, list *[]*T, b []byte, i int, tag uint64) int {
 	n, size := run(b, i, tag, mostTogether[T]())
+	d.pos = cap(d.src) - cap(b) + i
 	values := take[T](d, slot, n)
 	s := room(d, slot, *list, n)
 	if d.depth <= 0 {
@@ -157,7 +158,7 @@ func extend[T any](list *[]T, n int) []T {
 func extendIn[T any](d *Decoder, slot int, list *[]T, n int) []T {
 	if *list == nil {
 		if s := slabOf[T](d, slot); s != nil {
-			*list = s.take(n)
+			*list = s.take(d, n)
 			return *list
 		}
 	}

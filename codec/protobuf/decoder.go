@@ -17,8 +17,9 @@ const (
 	MaxRegion = 64 << 10
 
 	// maxSlab is the most bytes allocated together for values that are likely
-	// to come, maxList for elements that have been counted.
-	maxSlab = 4 << 10
+	// to come, maxList for elements that have been counted. The allocator adds a
+	// word to what has pointers, and has a size class of 4 KiB.
+	maxSlab = 4<<10 - 8
 	maxList = 16 << 10
 )
 
@@ -28,6 +29,7 @@ type Decoder struct {
 	region []byte // copy of src[at : at+len(region)]
 	at     int
 	next   int // size of the next region
+	pos    int // how much of src has been read, roughly: to judge what is to come
 	depth  int // how many levels may still be entered
 	endTag uint64
 	check  bool

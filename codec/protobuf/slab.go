@@ -1,6 +1,9 @@
 package protobuf
 
-import "unsafe"
+import (
+	"sync"
+	"unsafe"
+)
 
 const (
 	// slabSlots is how many types can share allocations within one Decode.
@@ -22,8 +25,8 @@ const (
 )
 
 // slab holds memory for values of one type that a Decode is likely to need
-// more of. Each new chunk is twice as large as the one before, so that at most
-// as much again is allocated as is used.
+// more of. Each new chunk is at most twice as large as the one before, so that at
+// most as much again is allocated as is used.
 type slab[T any] struct {
 	// The chunk, and how much of it has been given out. It is counted rather than
 	// cut off: to store a pointer costs more than a number, much more while the
@@ -32,7 +35,8 @@ type slab[T any] struct {
 	used         int
 	pointers     []*T // the same for lists of pointers
 	usedPointers int
-	made         int
+	made         int      // the size of the chunk before, or what it should have been
+	given        int      // values given out before this chunk
 	kept         *kept[T] // in an Arena, else nil
 }
 
@@ -43,8 +47,34 @@ type kept[T any] struct {
 	pointers int
 }
 
-// slots has a *slab[T] for each of the types that generated code numbers.
-type slots [slabSlots]any
+// slots has the slabs of a Decode or an Arena.
+type slots struct {
+	slabs [slabSlots]any // a *slab[T] for each of the types that generated code numbers
+	used  []anySlab      // those that have memory
+}
+
+// anySlab is a slab of any type.
+type anySlab interface {
+	release(poison bool) // for an Arena: makes the memory new
+	forget()             // for others: leaves the memory to those who have it
+	idle() bool          // has no memory
+}
+
+// idleSlots are those of no Decode. Their slabs have no memory: no message shares
+// any with another.
+var idleSlots = sync.Pool{New: func() any { return new(slots) }}
+
+// put gives s back to idleSlots.
+func (s *slots) put() {
+	for _, u := range s.used {
+		u.forget()
+	}
+	s.used = s.used[:0]
+	idleSlots.Put(s)
+}
+
+func (s *slab[T]) forget()    { *s = slab[T]{} }
+func (s *slab[T]) idle() bool { return s.values == nil && s.pointers == nil }
 
 // slabOf returns the slab of T, or nil if T is not to have one (yet).
 func slabOf[T any](d *Decoder, slot int) *slab[T] {
@@ -53,26 +83,30 @@ func slabOf[T any](d *Decoder, slot int) *slab[T] {
 		return nil
 	}
 	if d.slots != nil {
-		if s, ok := d.slots[uint(slot)%slabSlots].(*slab[T]); ok {
+		if s, ok := d.slots.slabs[uint(slot)%slabSlots].(*slab[T]); ok {
 			return s
 		}
 	}
 	return newSlab[T](d, slot)
 }
 
-// newSlab makes the slab of T unless another type has the slot.
+// newSlab makes the slab of T unless another type uses the slot.
 func newSlab[T any](d *Decoder, slot int) *slab[T] {
 	if d.slots == nil {
-		d.slots = new(slots)
+		d.slots = idleSlots.Get().(*slots)
 	}
-	at := &d.slots[uint(slot)%slabSlots]
-	if *at != nil {
-		return nil
+	at := &d.slots.slabs[uint(slot)%slabSlots]
+	switch s := (*at).(type) {
+	case *slab[T]:
+		return s
+	case anySlab:
+		if !s.idle() {
+			return nil
+		}
 	}
 	s := new(slab[T])
 	if d.arena != nil {
 		s.kept = new(kept[T])
-		d.arena.used = append(d.arena.used, s)
 	}
 	*at = s
 	return s
@@ -87,35 +121,50 @@ func sizeOf[T any]() int {
 // mostTogether returns how many elements of a list to allocate at once.
 func mostTogether[T any]() int { return max(1, maxList/sizeOf[T]()) }
 
-// grow returns how many values to allocate where one is needed.
-func (s *slab[T]) grow() int {
-	most := maxSlab
+// mostValues returns how many values a chunk holds, at most.
+func (s *slab[T]) mostValues() int {
 	if s.kept != nil {
-		most = MaxKept
+		return max(1, MaxKept/sizeOf[T]())
 	}
-	s.made = min(max(4, 2*s.made), max(1, most/sizeOf[T]()))
+	return max(1, maxSlab/sizeOf[T]())
+}
+
+// grow returns how many values to allocate where one is needed.
+func (s *slab[T]) grow(d *Decoder) int {
+	s.made = min(max(4, 2*s.made), s.mostValues())
+	if s.kept == nil && d.pos > 0 {
+		// If the rest of the input is like what has been read, there will be
+		// so many.
+		likely := (s.given + s.used) * (len(d.src) - d.pos) / d.pos
+		return min(s.made, max(4, likely+likely/16+1))
+	}
 	return s.made
 }
 
 // more replaces the chunk by a new one of n values.
-func (s *slab[T]) more(n int) {
+func (s *slab[T]) more(d *Decoder, n int) {
 	if s.kept != nil {
 		s.kept.values += len(s.values)
 	}
+	if s.idle() {
+		d.slots.used = append(d.slots.used, s)
+	}
+	s.given += s.used
 	s.values, s.used = make([]T, n), 0
 }
 
 // take returns n new values.
-func (s *slab[T]) take(n int) []T {
+func (s *slab[T]) take(d *Decoder, n int) []T {
 	if len(s.values)-s.used < n {
-		made := s.grow()
+		made := s.grow(d)
 		switch {
-		case s.kept != nil && n <= max(1, MaxKept/sizeOf[T]()):
+		case s.kept != nil && n <= s.mostValues():
 			made = max(made, n)
 		case n > made/2:
+			s.given += n
 			return make([]T, n)
 		}
-		s.more(made)
+		s.more(d, made)
 	}
 	at := s.used
 	s.used += n
@@ -128,7 +177,7 @@ func take[T any](d *Decoder, slot, n int) []T {
 	if s == nil {
 		return make([]T, n)
 	}
-	return s.take(n)
+	return s.take(d, n)
 }
 
 // Alloc returns a new T.
@@ -138,7 +187,7 @@ func Alloc[T any](d *Decoder, slot int) *T {
 		return new(T)
 	}
 	if s.used >= len(s.values) {
-		s.more(s.grow())
+		s.more(d, s.grow(d))
 	}
 	p := &s.values[s.used]
 	s.used++
@@ -164,7 +213,7 @@ func room[T any](d *Decoder, slot int, list []*T, n int) []*T {
 		return make([]*T, 0, n)
 	}
 	if len(s.pointers)-s.usedPointers < n {
-		s.morePointers(n)
+		s.morePointers(d, n)
 	}
 	at := s.usedPointers
 	s.usedPointers += n
@@ -172,11 +221,14 @@ func room[T any](d *Decoder, slot int, list []*T, n int) []*T {
 }
 
 // morePointers replaces the chunk of pointers by one for n at least.
-func (s *slab[T]) morePointers(n int) {
+func (s *slab[T]) morePointers(d *Decoder, n int) {
 	more := min(max(8, s.made), maxSlab/8)
 	if s.kept != nil {
 		more = min(max(8, 2*len(s.pointers)), MaxKept/8)
 		s.kept.pointers += len(s.pointers)
+	}
+	if s.idle() {
+		d.slots.used = append(d.slots.used, s)
 	}
 	s.pointers, s.usedPointers = make([]*T, max(2*n, more)), 0
 }
