@@ -1,6 +1,7 @@
 package protobuf
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/bits"
 	"slices"
@@ -181,15 +182,21 @@ func readLoose[T any](list *[]T, b []byte, i int, tag uint64, read func(*T, []by
 
 // countVarints returns how many varints b holds: bytes whose top bit is clear.
 func countVarints(b []byte) int {
-	n := 0
-	for len(b) >= 8 {
-		n += bits.OnesCount64(^binary.LittleEndian.Uint64(b) & 0x8080808080808080)
-		b = b[8:]
+	const ones = 0x0101010101010101
+	n := len(b)
+	for len(b) >= 16 {
+		// A count for each byte of a word, which takes 127 rounds to overflow.
+		few := b[:min(len(b)&^15, 127*16)]
+		b = b[len(few):]
+		var longer uint64
+		for ; len(few) >= 16; few = few[16:] {
+			longer += binary.LittleEndian.Uint64(few)>>7&ones + binary.LittleEndian.Uint64(few[8:])>>7&ones
+		}
+		longer = longer&0x00ff00ff00ff00ff + longer>>8&0x00ff00ff00ff00ff
+		n -= int(longer * 0x0001000100010001 >> 48)
 	}
 	for _, c := range b {
-		if c < 0x80 {
-			n++
-		}
+		n -= int(c >> 7)
 	}
 	return n
 }
@@ -228,34 +235,28 @@ func ReadPackedVarint[T Integer](list *[]T, b []byte, i int) int {
 // once, in a word with a bit for each byte.
 func readPacked[T Integer](out []T, b []byte) int {
 	at, k := 0, 0 // where the next varint begins, and which it is
-	var words [block]uint64
-	for base := 0; base+block <= len(b) && base+block+16 <= cap(b); base += block {
-		if fastBits {
-			n, next := unpackBlock(&words, &b[base], at-base)
-			if n < 0 {
-				return badVarint
-			}
-			for j, v := range words[:n] {
-				out[k+j] = T(v)
-			}
-			at, k = base+next, k+n
-			continue
+	if fastBits && len(b) >= block/2 {
+		if at, k = unpackBlocks(out, b); at < 0 {
+			return at
 		}
-		ends := endBits((*[64]byte)(b[base:]))
-		for ; ends != 0 && k < len(out); ends &= ends - 1 {
-			n := base + bits.TrailingZeros64(ends) - at // bytes but one
-			w := binary.LittleEndian.Uint64(b[at : at+8 : cap(b)])
-			if n < 8 {
-				out[k] = T(unspread(w & (^uint64(high) >> (uint(7-n) * 8 & 63))))
-			} else {
-				v, next := wideVarint(b[:cap(b)], at, w)
-				if next < 0 {
-					return next
+	} else {
+		for base := 0; base+block <= len(b) && base+block+16 <= cap(b); base += block {
+			ends := endBits((*[block]byte)(b[base:]))
+			for ; ends != 0 && k < len(out); ends &= ends - 1 {
+				n := base + bits.TrailingZeros64(ends) - at // bytes but one
+				w := binary.LittleEndian.Uint64(b[at : at+8 : cap(b)])
+				if n < 8 {
+					out[k] = T(unspread(w & (^uint64(high) >> (uint(7-n) * 8 & 63))))
+				} else {
+					v, next := wideVarint(b[:cap(b)], at, w)
+					if next < 0 {
+						return next
+					}
+					out[k] = T(v)
 				}
-				out[k] = T(v)
+				at += n + 1
+				k++
 			}
-			at += n + 1
-			k++
 		}
 	}
 	for ; k < len(out); k++ {
@@ -270,6 +271,44 @@ func readPacked[T Integer](out []T, b []byte) int {
 	}
 	return 0
 }
+
+// unpackBlocks is readPacked with unpackBlock, as far as that goes. It returns
+// where it stopped and how many it read, or a failure.
+func unpackBlocks[T Integer](out []T, b []byte) (at, k int) {
+	var words [block]uint64
+	var last [block + 16]byte
+	for base := 0; at < len(b); base += block {
+		into, from := &words, unsafe.Pointer(&last)
+		if base+block <= len(b) && base+block+16 <= cap(b) {
+			from = unsafe.Pointer(&b[base])
+		} else {
+			base, last = at, lastBlock
+			copy(last[:block], b[at:])
+		}
+		direct := unsafe.Sizeof(out[0]) == 8 && len(out)-k >= block
+		if direct { // a block of bytes has no more varints than that
+			into = (*[block]uint64)(unsafe.Pointer(&out[k]))
+		}
+		n, next := unpackBlock(into, (*byte)(from), at-base)
+		if n < 0 {
+			return badVarint, 0
+		}
+		if n == 0 || n > len(out)-k {
+			break
+		}
+		if !direct {
+			dst := out[k:][:n]
+			for j := range dst {
+				dst[j] = T(words[j])
+			}
+		}
+		at, k = base+next, k+n
+	}
+	return at, k
+}
+
+// lastBlock is a block, and what is read behind it, in which no varint ends.
+var lastBlock = [block + 16]byte(bytes.Repeat([]byte{0x80}, block+16))
 
 // endBits returns a word with a bit for each byte of b whose top bit is clear.
 func endBits(b *[64]byte) uint64 {
@@ -293,8 +332,9 @@ func ReadVarints[T Integer](list *[]T, b []byte, i int, tag uint64) int {
 func ReadPackedSint[T int32 | int64](list *[]T, b []byte, i int) int {
 	at := len(*list)
 	i = ReadPackedVarint(list, b, i)
-	for k, v := range (*list)[at:] {
-		(*list)[at+k] = unzigzag(v)
+	s := (*list)[at:]
+	for k, v := range s {
+		s[k] = unzigzag(v)
 	}
 	return i
 }

@@ -67,10 +67,11 @@ func (d *Decoder) copy(b []byte, i, n int) []byte {
 	if len(rest) > d.next {
 		rest = rest[:d.next]
 	}
-	d.region = make([]byte, len(rest))
-	copy(d.region, rest)
+	region := make([]byte, len(rest)) // into a variable of its own: then it is not cleared first
+	copy(region, rest)
+	d.region = region
 	d.next = min(2*d.next, MaxRegion)
-	return d.region[:n:n]
+	return region[:n:n]
 }
 
 // Tag reads a field's tag: its number times eight, plus the wire type.
@@ -99,13 +100,22 @@ func varint(b []byte, i int) (uint64, int) {
 		if b[i] < 0x80 {
 			return uint64(b[i]), i + 1
 		}
+		var w uint64
 		if len(b)-i >= 8 {
-			w := binary.LittleEndian.Uint64(b[i:])
-			stop := ^w & high
-			if stop == 0 {
-				return wideVarint(b, i, w)
-			}
-			return unspread(w & (stop ^ (stop - 1)) &^ high), i + bits.TrailingZeros64(stop)>>3 + 1
+			w = binary.LittleEndian.Uint64(b[i:])
+		} else if len(b) >= 8 {
+			// The last eight bytes, without what precedes i. The zeros that come
+			// in would end a varint.
+			w = binary.LittleEndian.Uint64(b[len(b)-8:]) >> (uint(8-(len(b)-i)) * 8 & 63)
+		} else {
+			return anyVarint(b, i)
+		}
+		stop := ^w & high
+		if stop == 0 {
+			return wideVarint(b, i, w)
+		}
+		if next := i + bits.TrailingZeros64(stop)>>3 + 1; next <= len(b) {
+			return unspread(w & (stop ^ (stop - 1)) &^ high), next
 		}
 	}
 	return anyVarint(b, i)
