@@ -18,9 +18,10 @@ const (
 	// is an error and not an endless loop; it cannot be changed.
 	MaxEncodeDepth = 10000
 
-	// GeneratedVersion2 is referred to by generated code. When the runtime can
+	// GeneratedVersion3 is referred to by generated code. When the runtime can
 	// no longer serve code of that form, the constant goes away and old code
 	// stops compiling, with a clear cause.
+	GeneratedVersion3 = true
 	GeneratedVersion2 = true
 )
 

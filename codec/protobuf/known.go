@@ -222,7 +222,24 @@ func (x *structure) LupineAppend(e *Encoder, b []byte) []byte {
 
 func (x *structure) LupineDecode(d *Decoder, b []byte) int {
 	return d.readOne((*structpb.Struct)(x), b, 0x0a, func(i int) int {
-		return ReadMessageMap(d, &x.Fields, b, i, 0x0a, StringKind(), ForeignKind(x.Fields))
+		k, v := Pair(&x.Fields, b, i, 0x0a)
+		entry, next := d.Entry(b, i)
+		i = 0
+		for uint(i) < uint(len(entry)) {
+			var tag uint64
+			switch tag, i = Tag(entry, i); tag {
+			case 0x0a:
+				i = d.ReadString(&k, entry, i)
+			case 0x12:
+				i = d.Foreign(Make(d, slotValue, &v), entry, i)
+			default:
+				i = d.Other(entry, i, tag)
+			}
+		}
+		if next = d.Leave(i, next); next >= 0 {
+			x.Fields[k] = Make(d, slotValue, &v)
+		}
+		return next
 	})
 }
 

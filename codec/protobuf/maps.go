@@ -3,8 +3,6 @@ package protobuf
 import (
 	"maps"
 	"slices"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // maxMapHint is the most entries that a map is made for in advance.
@@ -13,125 +11,6 @@ const maxMapHint = 1024
 // Key is a type that map keys can have.
 type Key interface {
 	int32 | int64 | uint32 | uint64 | bool | string
-}
-
-// Kind is how map keys and values of one field type are read. Generated code
-// gets it from the functions below.
-type Kind[T any] struct {
-	wire uint64
-	// get returns what it read; v is what the entry has held so far. Values
-	// travel both ways rather than by pointer, so that they stay off the heap.
-	get func(d *Decoder, v T, b []byte, i int) (T, int)
-}
-
-// EnumKind is for the enum that m's values are. Here and below the map is only
-// there to say which type that is.
-func EnumKind[K Key, V ~int32](_ map[K]V) Kind[V] { return VarintKind[V]() }
-
-// VarintKind is for int32, int64, uint32 and uint64.
-func VarintKind[T Integer]() Kind[T] {
-	return Kind[T]{0, func(_ *Decoder, v T, b []byte, i int) (T, int) {
-		i = ReadVarint(&v, b, i)
-		return v, i
-	}}
-}
-
-// SintKind is for sint32 and sint64.
-func SintKind[T int32 | int64]() Kind[T] {
-	return Kind[T]{0, func(_ *Decoder, v T, b []byte, i int) (T, int) {
-		i = ReadSint(&v, b, i)
-		return v, i
-	}}
-}
-
-// BoolKind is for bool.
-func BoolKind() Kind[bool] {
-	return Kind[bool]{0, func(_ *Decoder, v bool, b []byte, i int) (bool, int) {
-		i = ReadBool(&v, b, i)
-		return v, i
-	}}
-}
-
-// Fixed32Kind is for fixed32 and sfixed32.
-func Fixed32Kind[T int32 | uint32]() Kind[T] {
-	return Kind[T]{5, func(_ *Decoder, v T, b []byte, i int) (T, int) {
-		i = ReadFixed32(&v, b, i)
-		return v, i
-	}}
-}
-
-// Fixed64Kind is for fixed64 and sfixed64.
-func Fixed64Kind[T int64 | uint64]() Kind[T] {
-	return Kind[T]{1, func(_ *Decoder, v T, b []byte, i int) (T, int) {
-		i = ReadFixed64(&v, b, i)
-		return v, i
-	}}
-}
-
-// FloatKind is for float.
-func FloatKind() Kind[float32] {
-	return Kind[float32]{5, func(_ *Decoder, v float32, b []byte, i int) (float32, int) {
-		i = ReadFloat(&v, b, i)
-		return v, i
-	}}
-}
-
-// DoubleKind is for double.
-func DoubleKind() Kind[float64] {
-	return Kind[float64]{1, func(_ *Decoder, v float64, b []byte, i int) (float64, int) {
-		i = ReadDouble(&v, b, i)
-		return v, i
-	}}
-}
-
-// StringKind is for strings that are checked to be UTF-8.
-func StringKind() Kind[string] {
-	return Kind[string]{2, func(d *Decoder, v string, b []byte, i int) (string, int) {
-		i = d.ReadString(&v, b, i)
-		return v, i
-	}}
-}
-
-// RawStringKind is for strings that are not checked.
-func RawStringKind() Kind[string] {
-	return Kind[string]{2, func(d *Decoder, v string, b []byte, i int) (string, int) {
-		i = d.ReadRawString(&v, b, i)
-		return v, i
-	}}
-}
-
-// BytesKind is for bytes.
-func BytesKind() Kind[[]byte] {
-	return Kind[[]byte]{2, func(d *Decoder, v []byte, b []byte, i int) ([]byte, int) {
-		i = d.ReadBytes(&v, b, i)
-		return v, i
-	}}
-}
-
-// MessageKind is for messages known to have Lupine's methods.
-func MessageKind[K Key, T any, P interface {
-	*T
-	Message
-}](_ map[K]*T) Kind[*T] {
-	return Kind[*T]{2, func(d *Decoder, v *T, b []byte, i int) (*T, int) {
-		if v == nil {
-			v = new(T)
-		}
-		return v, d.Message(P(v), b, i)
-	}}
-}
-
-// ForeignKind is for all other messages.
-func ForeignKind[K Key, T any, P interface {
-	*T
-	proto.Message
-}](_ map[K]*T) Kind[*T] {
-	return Kind[*T]{2, func(d *Decoder, v *T, b []byte, i int) (*T, int) {
-		if v == nil {
-			v = new(T)
-		}
-		return v, d.Foreign(P(v), b, i)
-	}}
 }
 
 // SortedKeys returns the keys of a map field in the order in which to write
@@ -163,71 +42,51 @@ func sortedKeys[K Key, V any](m map[K]V) []K {
 	return keys
 }
 
-// ReadMap reads one entry of a map field whose values are no messages.
-func ReadMap[K Key, V any](d *Decoder, m *map[K]V, b []byte, i int, tag uint64, key Kind[K], val Kind[V]) int {
-	var v V
-	if p, ok := any(&v).(*[]byte); ok {
-		*p = []byte{} // what an entry without a value holds
+// Pair returns what the key and the value of a map entry are before it is read.
+// It makes the map if there is none, for the entries from b[i:] on.
+func Pair[K Key, V any](m *map[K]V, b []byte, i int, tag uint64) (k K, v V) {
+	if *m == nil {
+		makeMap(m, b, i, tag)
 	}
-	k, v, next := readPair(d, b, i, v, key, val)
-	if next >= 0 {
-		if *m == nil {
-			n, _ := run(b, i, tag, maxMapHint)
-			*m = make(map[K]V, n)
-		}
-		(*m)[k] = v
-	}
-	return next
+	return
 }
 
-// ReadMessageMap is ReadMap for messages: an entry without a value holds an
-// empty one.
-func ReadMessageMap[K Key, T any](d *Decoder, m *map[K]*T, b []byte, i int, tag uint64, key Kind[K], val Kind[*T]) int {
-	k, v, next := readPair(d, b, i, nil, key, val)
-	if next >= 0 {
-		if *m == nil {
-			n, _ := run(b, i, tag, maxMapHint)
-			*m = make(map[K]*T, n)
-		}
-		if v == nil {
-			v = new(T)
-			d.check = true // it may lack a required field
-		}
-		(*m)[k] = v
-	}
-	return next
+func makeMap[K Key, V any](m *map[K]V, b []byte, i int, tag uint64) {
+	n, _ := run(b, i, tag, maxMapHint)
+	*m = make(map[K]V, n)
 }
 
-// readPair reads a map entry. Fields other than key and value are dropped.
-func readPair[K, V any](d *Decoder, b []byte, i int, empty V, key Kind[K], val Kind[V]) (k K, v V, next int) {
-	v = empty
-	n, at := length(b, i)
-	if at < 0 {
-		return k, v, at
-	}
-	if d.depth <= 0 {
-		return k, v, badDepth
-	}
+// Entry enters a map entry at b[i:], which is a message with two fields. It
+// returns the entry and the index after it; Leave must be called in any case.
+func (d *Decoder) Entry(b []byte, i int) (entry []byte, next int) {
 	d.depth--
-	b = b[at : at+n]
-	for i = 0; uint(i) < uint(len(b)); {
-		var tag uint64
-		tag, i = Tag(b, i)
-		switch {
-		case i < 0:
-		case tag == 1<<3|key.wire:
-			k, i = key.get(d, k, b, i)
-		case tag == 2<<3|val.wire:
-			v, i = val.get(d, v, b, i)
-		case tag < 8:
-			i = badTag
-		default:
-			i = skip(b, i, tag, d.depth)
-		}
-	}
-	d.depth++
+	n, i := length(b, i)
 	if i < 0 {
-		return k, v, inside(i)
+		return nil, i
 	}
-	return k, v, at + n
+	if d.depth < 0 {
+		return nil, badDepth
+	}
+	return b[i : i+n], i + n
+}
+
+// Other skips a field of a map entry other than key and value.
+func (d *Decoder) Other(entry []byte, i int, tag uint64) int {
+	if i < 0 {
+		return i
+	}
+	if tag < 8 {
+		return badTag
+	}
+	return skip(entry, i, tag, d.depth)
+}
+
+// Leave leaves a map entry in which reading ended at i. It returns next, or what
+// went wrong.
+func (d *Decoder) Leave(i, next int) int {
+	d.depth++
+	if i < 0 && next >= 0 {
+		return inside(i)
+	}
+	return next
 }

@@ -50,7 +50,7 @@ func File(g *protogen.GeneratedFile, f *protogen.File, opts Options) error {
 	}
 	if fg.count > 0 {
 		g.P("// The runtime must be one that this code was written for.")
-		g.P("const _ = ", runtimePackage.Ident("GeneratedVersion2"))
+		g.P("const _ = ", runtimePackage.Ident("GeneratedVersion3"))
 		g.P()
 	}
 	return nil

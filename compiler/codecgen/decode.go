@@ -61,13 +61,7 @@ func (m *message) decodeField(f *protogen.Field) {
 	tag := hex(tagOf(f, wireType(f.Desc.Kind())))
 	switch {
 	case f.Desc.IsMap():
-		key, val := f.Message.Fields[0], f.Message.Fields[1]
-		name := "ReadMap"
-		if val.Message != nil {
-			name = "ReadMessageMap"
-		}
-		m.P("case ", tag, ":")
-		m.P("i = ", m.rt(name), "(d, ", v, ", b, i, ", tag, ", ", m.kind(key, v[1:]), ", ", m.kind(val, v[1:]), ")")
+		m.decodeMap(f, v)
 	case f.Message != nil && f.Desc.IsList():
 		if m.opaque {
 			v = m.rt("New") + "(" + v + ")"
@@ -80,7 +74,7 @@ func (m *message) decodeField(f *protogen.Field) {
 		m.decodeOneofField(f)
 	case f.Message != nil:
 		m.P("case ", tag, ":")
-		m.P("i = ", m.readMessage(f, v))
+		m.P("i = ", m.readMessage(f, v, "b"))
 	default:
 		s := m.scalarOf(f)
 		name := "Read" + s.read
@@ -95,6 +89,53 @@ func (m *message) decodeField(f *protogen.Field) {
 			m.P(protoimpl.Ident("X"), ".SetPresentNonAtomic(&(x.XXX_presence[", n/32, "]), ", n, ", ", bitmapSize(m.Message), ")")
 		}
 	}
+}
+
+// decodeMap writes the case for a map. Types are left to inference: a name such
+// as e.Color could mean one of our variables.
+func (m *message) decodeMap(f *protogen.Field, v string) {
+	key, val, tag := f.Message.Fields[0], f.Message.Fields[1], hex(tagOf(f, 2))
+	m.P("case ", tag, ":")
+	m.P("k, v := ", m.rt("Pair"), "(", v, ", b, i, ", tag, ")")
+	m.P("entry, next := d.Entry(b, i)")
+	m.P("i = 0")
+	m.P("for uint(i) < uint(len(entry)) {")
+	m.P("switch tag, i = ", m.rt("Tag"), "(entry, i); tag {")
+	m.P("case ", hex(tagOf(key, wireType(key.Desc.Kind()))), ":")
+	m.P("i = ", m.readEntry(key, "&k"))
+	m.P("case ", hex(tagOf(val, wireType(val.Desc.Kind()))), ":")
+	m.P("i = ", m.readEntry(val, "&v"))
+	m.P("default:")
+	m.P("i = d.Other(entry, i, tag)")
+	m.P("}")
+	m.P("}")
+	// What an entry without a value holds.
+	switch {
+	case val.Message != nil:
+		m.P("if v == nil {")
+		m.P("d.Check()")
+		m.P("}")
+		m.P("if i = d.Leave(i, next); i >= 0 {")
+		m.P(v[1:], "[k] = ", m.rt("Make"), "(d, ", m.slot(val.Message.GoIdent), ", &v)")
+	case val.Desc.Kind() == protoreflect.BytesKind:
+		m.P("if v == nil {")
+		m.P("v = []byte{}")
+		m.P("}")
+		fallthrough
+	default:
+		m.P("if i = d.Leave(i, next); i >= 0 {")
+		m.P(v[1:], "[k] = v")
+	}
+	m.P("}")
+}
+
+// readEntry is the call that reads the key or the value of a map entry.
+func (m *message) readEntry(f *protogen.Field, v string) string {
+	if f.Message != nil {
+		return m.readMessage(f, v, "entry")
+	}
+	s := m.scalarOf(f)
+	return m.reader(s, "Read"+s.read) + "(" + v + ", entry, i)"
 }
 
 // decodeList writes the cases for a list of scalars: both forms are taken,
@@ -124,12 +165,12 @@ func (m *message) decodeOneofField(f *protogen.Field) {
 	// A message is merged into the one that is there.
 	m.P("w, _ := ", one, ".(*", m.wrapper(f), ")")
 	m.P(one, " = ", m.rt("Make"), "(d, ", m.wrapperSlot(f), ", &w)")
-	m.P("i = ", m.readMessage(f, "&w."+f.GoName))
+	m.P("i = ", m.readMessage(f, "&w."+f.GoName, "b"))
 }
 
-// readMessage is the call that reads a message or group into the field that v
-// points to.
-func (m *message) readMessage(f *protogen.Field, v string) string {
+// readMessage is the call that reads a message or group from b into the field
+// that v points to.
+func (m *message) readMessage(f *protogen.Field, v, b string) string {
 	name := "Message"
 	if !m.isStatic(f.Message) {
 		name = "Foreign"
@@ -142,7 +183,7 @@ func (m *message) readMessage(f *protogen.Field, v string) string {
 			name = "Group"
 		}
 	}
-	return "d." + name + "(" + m.rt("Make") + "(d, " + m.slot(f.Message.GoIdent) + ", " + v + "), b, i" + end + ")"
+	return "d." + name + "(" + m.rt("Make") + "(d, " + m.slot(f.Message.GoIdent) + ", " + v + "), " + b + ", i" + end + ")"
 }
 
 // slot numbers the types that the file's messages are made of, so that the

@@ -13,8 +13,8 @@ type scalar struct {
 	// write takes an expression of the field's Go type to what the Append and
 	// Put functions take.
 	write func(v string) string
-	// read is the name for the Opt and Read functions and for Kind, where it is
-	// not that of family.
+	// read is the name for the Opt and Read functions, where it is not that of
+	// family.
 	read string
 	// method says that the functions are methods of Encoder and Decoder.
 	appendIsMethod, readIsMethod bool
@@ -96,35 +96,4 @@ func (g *file) reader(s scalar, name string) string {
 		return "d." + name
 	}
 	return g.rt(name)
-}
-
-// kind is the expression for the runtime's Kind of a key or value of map. Types
-// are left to inference: a name such as e.Color could mean one of our variables.
-func (g *file) kind(f *protogen.Field, m string) string {
-	if f.Message != nil {
-		name := "ForeignKind"
-		if g.isStatic(f.Message) {
-			name = "MessageKind"
-		}
-		return g.rt(name) + "(" + m + ")"
-	}
-	if f.Enum != nil {
-		return g.rt("EnumKind") + "(" + m + ")"
-	}
-	s := g.scalarOf(f)
-	arg := ""
-	switch f.Desc.Kind() {
-	case protoreflect.Int32Kind, protoreflect.Sint32Kind, protoreflect.Sfixed32Kind:
-		arg = "int32"
-	case protoreflect.Int64Kind, protoreflect.Sint64Kind, protoreflect.Sfixed64Kind:
-		arg = "int64"
-	case protoreflect.Uint32Kind, protoreflect.Fixed32Kind:
-		arg = "uint32"
-	case protoreflect.Uint64Kind, protoreflect.Fixed64Kind:
-		arg = "uint64"
-	}
-	if arg != "" {
-		arg = "[" + arg + "]"
-	}
-	return g.rt(s.read+"Kind") + arg + "()"
 }

@@ -322,13 +322,76 @@ func (x *Wide) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x60:
 			i = protobuf.ReadVarint(&x.State, b, i)
 		case 0x6a:
-			i = protobuf.ReadMap(d, &x.Labels, b, i, 0x6a, protobuf.StringKind(), protobuf.StringKind())
+			k, v := protobuf.Pair(&x.Labels, b, i, 0x6a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x12:
+					i = d.ReadString(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Labels[k] = v
+			}
 		case 0x72:
-			i = protobuf.ReadMap(d, &x.Annotations, b, i, 0x72, protobuf.StringKind(), protobuf.StringKind())
+			k, v := protobuf.Pair(&x.Annotations, b, i, 0x72)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x12:
+					i = d.ReadString(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Annotations[k] = v
+			}
 		case 0x7a:
-			i = protobuf.ReadMessageMap(d, &x.Nodes, b, i, 0x7a, protobuf.VarintKind[int32](), protobuf.MessageKind(x.Nodes))
+			k, v := protobuf.Pair(&x.Nodes, b, i, 0x7a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadVarint(&k, entry, i)
+				case 0x12:
+					i = d.Message(protobuf.Make(d, 0, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Nodes[k] = protobuf.Make(d, 0, &v)
+			}
 		case 0x82:
-			i = protobuf.ReadMap(d, &x.Quotas, b, i, 0x82, protobuf.StringKind(), protobuf.VarintKind[int64]())
+			k, v := protobuf.Pair(&x.Quotas, b, i, 0x82)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x10:
+					i = protobuf.ReadVarint(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Quotas[k] = v
+			}
 		case 0x8a:
 			i = d.Message(protobuf.Make(d, 0, &x.Root), b, i)
 		case 0x92:
@@ -919,4 +982,4 @@ func (x *Traces_ArrayValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) 
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

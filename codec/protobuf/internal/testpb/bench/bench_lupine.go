@@ -176,7 +176,22 @@ func (x *Wide) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0xda:
 			i = d.ReadStrings(&x.A27, b, i, 0xda)
 		case 0xe2:
-			i = protobuf.ReadMap(d, &x.A28, b, i, 0xe2, protobuf.StringKind(), protobuf.StringKind())
+			k, v := protobuf.Pair(&x.A28, b, i, 0xe2)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x12:
+					i = d.ReadString(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.A28[k] = v
+			}
 		case 0xe8:
 			w := protobuf.Alloc[Wide_A29](d, 1)
 			x.One, i = w, protobuf.ReadVarint(&w.A29, b, i)
@@ -777,4 +792,4 @@ func (x *ArrayValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

@@ -154,9 +154,42 @@ func (x *Features) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x72:
 			i = protobuf.ReadPackedVarint(&x.Closeds, b, i)
 		case 0x7a:
-			i = protobuf.ReadMap(d, &x.ByName, b, i, 0x7a, protobuf.StringKind(), protobuf.EnumKind(x.ByName))
+			k, v := protobuf.Pair(&x.ByName, b, i, 0x7a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x10:
+					i = protobuf.ReadVarint(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.ByName[k] = v
+			}
 		case 0x82:
-			i = protobuf.ReadMessageMap(d, &x.ByNumber, b, i, 0x82, protobuf.VarintKind[int32](), protobuf.MessageKind(x.ByNumber))
+			k, v := protobuf.Pair(&x.ByNumber, b, i, 0x82)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadVarint(&k, entry, i)
+				case 0x12:
+					i = d.Message(protobuf.Make(d, 0, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.ByNumber[k] = protobuf.Make(d, 0, &v)
+			}
 		case 0x8b:
 			w, _ := x.One.(*Features_Grouped)
 			x.One = protobuf.Make(d, 1, &w)
@@ -170,7 +203,22 @@ func (x *Features) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0xa2:
 			i = d.ReadRawStrings(&x.Raws, b, i, 0xa2)
 		case 0xaa:
-			i = protobuf.ReadMap(d, &x.RawMap, b, i, 0xaa, protobuf.RawStringKind(), protobuf.RawStringKind())
+			k, v := protobuf.Pair(&x.RawMap, b, i, 0xaa)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadRawString(&k, entry, i)
+				case 0x12:
+					i = d.ReadRawString(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.RawMap[k] = v
+			}
 		case 0xb5:
 			i = protobuf.ReadFloat(&x.ImplicitFloat, b, i)
 		case 0xb9:
@@ -190,4 +238,4 @@ func (x *Features) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

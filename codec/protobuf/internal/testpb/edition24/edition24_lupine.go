@@ -82,7 +82,25 @@ func (x *Node) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x1b:
 			i = protobuf.ReadGroups(d, 0, protobuf.New(&x.xxx_hidden_Children), b, i, 0x1c)
 		case 0x22:
-			i = protobuf.ReadMessageMap(d, &x.xxx_hidden_Named, b, i, 0x22, protobuf.StringKind(), protobuf.MessageKind(x.xxx_hidden_Named))
+			k, v := protobuf.Pair(&x.xxx_hidden_Named, b, i, 0x22)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x12:
+					i = d.Message(protobuf.Make(d, 0, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.xxx_hidden_Named[k] = protobuf.Make(d, 0, &v)
+			}
 		case 0x2a:
 			i = d.Message(protobuf.Make(d, 0, &x.xxx_hidden_Prefixed), b, i)
 		case 0x33:
@@ -213,7 +231,25 @@ func (x *Names) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 			x.xxx_hidden_W = protobuf.Make(d, 5, &w)
 			i = d.Group(protobuf.Make(d, 0, &w.Protobuf), b, i, 0x44)
 		case 0x4a:
-			i = protobuf.ReadMessageMap(d, &x.xxx_hidden_Append, b, i, 0x4a, protobuf.StringKind(), protobuf.MessageKind(x.xxx_hidden_Append))
+			k, v := protobuf.Pair(&x.xxx_hidden_Append, b, i, 0x4a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x12:
+					i = d.Message(protobuf.Make(d, 0, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.xxx_hidden_Append[k] = protobuf.Make(d, 0, &v)
+			}
 		case 0x50:
 			i = protobuf.ReadBool(&x.xxx_hidden_Len, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 7, 15)
@@ -245,4 +281,4 @@ func (x *Names) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

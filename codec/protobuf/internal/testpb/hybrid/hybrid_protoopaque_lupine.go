@@ -363,9 +363,42 @@ func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x12:
 			i = protobuf.ReadMessages(d, 2, protobuf.New(&x.xxx_hidden_Many), b, i, 0x12)
 		case 0x1a:
-			i = protobuf.ReadMessageMap(d, &x.xxx_hidden_Named, b, i, 0x1a, protobuf.StringKind(), protobuf.MessageKind(x.xxx_hidden_Named))
+			k, v := protobuf.Pair(&x.xxx_hidden_Named, b, i, 0x1a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x12:
+					i = d.Message(protobuf.Make(d, 2, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.xxx_hidden_Named[k] = protobuf.Make(d, 2, &v)
+			}
 		case 0x22:
-			i = protobuf.ReadMap(d, &x.xxx_hidden_Texts, b, i, 0x22, protobuf.VarintKind[int32](), protobuf.StringKind())
+			k, v := protobuf.Pair(&x.xxx_hidden_Texts, b, i, 0x22)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadVarint(&k, entry, i)
+				case 0x12:
+					i = d.ReadString(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.xxx_hidden_Texts[k] = v
+			}
 		case 0x28:
 			i = protobuf.ReadVarints(&x.xxx_hidden_Numbers, b, i, 0x28)
 		case 0x2a:
@@ -478,4 +511,4 @@ func (x *Mixed_Text) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

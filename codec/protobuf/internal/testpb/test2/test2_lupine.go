@@ -494,35 +494,278 @@ func (x *Maps) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			i = protobuf.ReadMap(d, &x.I32, b, i, 0x0a, protobuf.VarintKind[int32](), protobuf.EnumKind(x.I32))
+			k, v := protobuf.Pair(&x.I32, b, i, 0x0a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadVarint(&k, entry, i)
+				case 0x10:
+					i = protobuf.ReadVarint(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.I32[k] = v
+			}
 		case 0x12:
-			i = protobuf.ReadMap(d, &x.I64, b, i, 0x12, protobuf.VarintKind[int64](), protobuf.DoubleKind())
+			k, v := protobuf.Pair(&x.I64, b, i, 0x12)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadVarint(&k, entry, i)
+				case 0x11:
+					i = protobuf.ReadDouble(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.I64[k] = v
+			}
 		case 0x1a:
-			i = protobuf.ReadMap(d, &x.U32, b, i, 0x1a, protobuf.VarintKind[uint32](), protobuf.FloatKind())
+			k, v := protobuf.Pair(&x.U32, b, i, 0x1a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadVarint(&k, entry, i)
+				case 0x15:
+					i = protobuf.ReadFloat(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.U32[k] = v
+			}
 		case 0x22:
-			i = protobuf.ReadMap(d, &x.U64, b, i, 0x22, protobuf.VarintKind[uint64](), protobuf.BytesKind())
+			k, v := protobuf.Pair(&x.U64, b, i, 0x22)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadVarint(&k, entry, i)
+				case 0x12:
+					i = d.ReadBytes(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				v = []byte{}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.U64[k] = v
+			}
 		case 0x2a:
-			i = protobuf.ReadMessageMap(d, &x.S32, b, i, 0x2a, protobuf.SintKind[int32](), protobuf.MessageKind(x.S32))
+			k, v := protobuf.Pair(&x.S32, b, i, 0x2a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadSint(&k, entry, i)
+				case 0x12:
+					i = d.Message(protobuf.Make(d, 0, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.S32[k] = protobuf.Make(d, 0, &v)
+			}
 		case 0x32:
-			i = protobuf.ReadMessageMap(d, &x.S64, b, i, 0x32, protobuf.SintKind[int64](), protobuf.MessageKind(x.S64))
+			k, v := protobuf.Pair(&x.S64, b, i, 0x32)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadSint(&k, entry, i)
+				case 0x12:
+					i = d.Message(protobuf.Make(d, 1, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.S64[k] = protobuf.Make(d, 1, &v)
+			}
 		case 0x3a:
-			i = protobuf.ReadMap(d, &x.F32, b, i, 0x3a, protobuf.Fixed32Kind[uint32](), protobuf.RawStringKind())
+			k, v := protobuf.Pair(&x.F32, b, i, 0x3a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0d:
+					i = protobuf.ReadFixed32(&k, entry, i)
+				case 0x12:
+					i = d.ReadRawString(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.F32[k] = v
+			}
 		case 0x42:
-			i = protobuf.ReadMap(d, &x.F64, b, i, 0x42, protobuf.Fixed64Kind[uint64](), protobuf.Fixed64Kind[uint64]())
+			k, v := protobuf.Pair(&x.F64, b, i, 0x42)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x09:
+					i = protobuf.ReadFixed64(&k, entry, i)
+				case 0x11:
+					i = protobuf.ReadFixed64(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.F64[k] = v
+			}
 		case 0x4a:
-			i = protobuf.ReadMap(d, &x.Sf32, b, i, 0x4a, protobuf.Fixed32Kind[int32](), protobuf.SintKind[int64]())
+			k, v := protobuf.Pair(&x.Sf32, b, i, 0x4a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0d:
+					i = protobuf.ReadFixed32(&k, entry, i)
+				case 0x10:
+					i = protobuf.ReadSint(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Sf32[k] = v
+			}
 		case 0x52:
-			i = protobuf.ReadMap(d, &x.Sf64, b, i, 0x52, protobuf.Fixed64Kind[int64](), protobuf.Fixed32Kind[int32]())
+			k, v := protobuf.Pair(&x.Sf64, b, i, 0x52)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x09:
+					i = protobuf.ReadFixed64(&k, entry, i)
+				case 0x15:
+					i = protobuf.ReadFixed32(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Sf64[k] = v
+			}
 		case 0x5a:
-			i = protobuf.ReadMap(d, &x.Bool, b, i, 0x5a, protobuf.BoolKind(), protobuf.BoolKind())
+			k, v := protobuf.Pair(&x.Bool, b, i, 0x5a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadBool(&k, entry, i)
+				case 0x10:
+					i = protobuf.ReadBool(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Bool[k] = v
+			}
 		case 0x62:
-			i = protobuf.ReadMessageMap(d, &x.String_, b, i, 0x62, protobuf.RawStringKind(), protobuf.ForeignKind(x.String_))
+			k, v := protobuf.Pair(&x.String_, b, i, 0x62)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadRawString(&k, entry, i)
+				case 0x12:
+					i = d.Foreign(protobuf.Make(d, 2, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.String_[k] = protobuf.Make(d, 2, &v)
+			}
 		case 0x6a:
-			i = protobuf.ReadMessageMap(d, &x.Times, b, i, 0x6a, protobuf.RawStringKind(), protobuf.ForeignKind(x.Times))
+			k, v := protobuf.Pair(&x.Times, b, i, 0x6a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadRawString(&k, entry, i)
+				case 0x12:
+					i = d.Foreign(protobuf.Make(d, 3, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Times[k] = protobuf.Make(d, 3, &v)
+			}
 		case 0x72:
-			i = protobuf.ReadMap(d, &x.Colors, b, i, 0x72, protobuf.RawStringKind(), protobuf.EnumKind(x.Colors))
+			k, v := protobuf.Pair(&x.Colors, b, i, 0x72)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadRawString(&k, entry, i)
+				case 0x10:
+					i = protobuf.ReadVarint(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Colors[k] = v
+			}
 		case 0x7a:
-			i = protobuf.ReadMessageMap(d, &x.Texts, b, i, 0x7a, protobuf.RawStringKind(), protobuf.ForeignKind(x.Texts))
+			k, v := protobuf.Pair(&x.Texts, b, i, 0x7a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadRawString(&k, entry, i)
+				case 0x12:
+					i = d.Foreign(protobuf.Make(d, 4, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Texts[k] = protobuf.Make(d, 4, &v)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -578,9 +821,9 @@ func (x *Strict) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x20:
 			i = protobuf.ReadOptVarint(&x.Color, b, i)
 		case 0x2a:
-			i = d.Message(protobuf.Make(d, 0, &x.Child), b, i)
+			i = d.Message(protobuf.Make(d, 1, &x.Child), b, i)
 		case 0x32:
-			i = protobuf.ReadMessages(d, 0, &x.Children, b, i, 0x32)
+			i = protobuf.ReadMessages(d, 1, &x.Children, b, i, 0x32)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -654,28 +897,46 @@ func (x *Holder) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			i = d.Message(protobuf.Make(d, 0, &x.Strict), b, i)
+			i = d.Message(protobuf.Make(d, 1, &x.Strict), b, i)
 		case 0x12:
-			i = protobuf.ReadMessages(d, 0, &x.Stricts, b, i, 0x12)
+			i = protobuf.ReadMessages(d, 1, &x.Stricts, b, i, 0x12)
 		case 0x1a:
-			i = protobuf.ReadMessageMap(d, &x.ByNumber, b, i, 0x1a, protobuf.VarintKind[int32](), protobuf.MessageKind(x.ByNumber))
+			k, v := protobuf.Pair(&x.ByNumber, b, i, 0x1a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadVarint(&k, entry, i)
+				case 0x12:
+					i = d.Message(protobuf.Make(d, 1, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.ByNumber[k] = protobuf.Make(d, 1, &v)
+			}
 		case 0x22:
 			w, _ := x.One.(*Holder_Either)
-			x.One = protobuf.Make(d, 1, &w)
-			i = d.Message(protobuf.Make(d, 0, &w.Either), b, i)
+			x.One = protobuf.Make(d, 5, &w)
+			i = d.Message(protobuf.Make(d, 1, &w.Either), b, i)
 		case 0x2a:
 			w, _ := x.One.(*Holder_Or)
-			x.One = protobuf.Make(d, 2, &w)
-			i = d.Foreign(protobuf.Make(d, 3, &w.Or), b, i)
+			x.One = protobuf.Make(d, 6, &w)
+			i = d.Foreign(protobuf.Make(d, 7, &w.Or), b, i)
 		case 0x30:
-			w := protobuf.Alloc[Holder_Number](d, 4)
+			w := protobuf.Alloc[Holder_Number](d, 8)
 			x.One, i = w, protobuf.ReadVarint(&w.Number, b, i)
 		case 0x3a:
-			i = d.Foreign(protobuf.Make(d, 3, &x.Foreign), b, i)
+			i = d.Foreign(protobuf.Make(d, 7, &x.Foreign), b, i)
 		case 0x42:
-			i = protobuf.ReadForeigns(d, 3, &x.Foreigns, b, i, 0x42)
+			i = protobuf.ReadForeigns(d, 7, &x.Foreigns, b, i, 0x42)
 		case 0x4b:
-			i = protobuf.ReadGroups(d, 5, &x.Part, b, i, 0x4c)
+			i = protobuf.ReadGroups(d, 9, &x.Part, b, i, 0x4c)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -759,15 +1020,15 @@ func (x *Groups) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x0b:
-			i = d.Group(protobuf.Make(d, 6, &x.One), b, i, 0x0c)
+			i = d.Group(protobuf.Make(d, 10, &x.One), b, i, 0x0c)
 		case 0xa3:
-			i = protobuf.ReadGroups(d, 7, &x.Many, b, i, 0xa4)
+			i = protobuf.ReadGroups(d, 11, &x.Many, b, i, 0xa4)
 		case 0xf3:
 			w, _ := x.Which.(*Groups_Left_)
-			x.Which = protobuf.Make(d, 8, &w)
-			i = d.Group(protobuf.Make(d, 9, &w.Left), b, i, 0xf4)
+			x.Which = protobuf.Make(d, 12, &w)
+			i = d.Group(protobuf.Make(d, 13, &w.Left), b, i, 0xf4)
 		case 0xfa:
-			w := protobuf.Alloc[Groups_Right](d, 10)
+			w := protobuf.Alloc[Groups_Right](d, 14)
 			x.Which, i = w, d.ReadRawString(&w.Right, b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
@@ -810,9 +1071,9 @@ func (x *Groups_One) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x08:
 			i = protobuf.ReadOptVarint(&x.Number, b, i)
 		case 0x12:
-			i = d.Message(protobuf.Make(d, 11, &x.Groups), b, i)
+			i = d.Message(protobuf.Make(d, 15, &x.Groups), b, i)
 		case 0x1b:
-			i = d.Group(protobuf.Make(d, 12, &x.Inner), b, i, 0x1c)
+			i = d.Group(protobuf.Make(d, 16, &x.Inner), b, i, 0x1c)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -875,7 +1136,7 @@ func (x *Groups_Many) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x08:
 			i = protobuf.ReadOptVarint(&x.Number, b, i)
 		case 0x12:
-			i = d.Message(protobuf.Make(d, 13, &x.Scalars), b, i)
+			i = d.Message(protobuf.Make(d, 0, &x.Scalars), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -998,53 +1259,53 @@ func (x *Oneofs) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x48:
-			w := protobuf.Alloc[Oneofs_I32](d, 14)
+			w := protobuf.Alloc[Oneofs_I32](d, 17)
 			x.First, i = w, protobuf.ReadVarint(&w.I32, b, i)
 		case 0x12:
-			w := protobuf.Alloc[Oneofs_Text](d, 15)
+			w := protobuf.Alloc[Oneofs_Text](d, 18)
 			x.First, i = w, d.ReadRawString(&w.Text, b, i)
 		case 0x1a:
 			w, _ := x.First.(*Oneofs_Scalars)
-			x.First = protobuf.Make(d, 16, &w)
-			i = d.Message(protobuf.Make(d, 13, &w.Scalars), b, i)
+			x.First = protobuf.Make(d, 19, &w)
+			i = d.Message(protobuf.Make(d, 0, &w.Scalars), b, i)
 		case 0x22:
-			w := protobuf.Alloc[Oneofs_Data](d, 17)
+			w := protobuf.Alloc[Oneofs_Data](d, 20)
 			x.First, i = w, d.ReadBytes(&w.Data, b, i)
 		case 0x28:
 			i = protobuf.ReadOptVarint(&x.Between, b, i)
 		case 0x08:
-			w := protobuf.Alloc[Oneofs_Color](d, 18)
+			w := protobuf.Alloc[Oneofs_Color](d, 21)
 			x.Second, i = w, protobuf.ReadVarint(&w.Color, b, i)
 		case 0x30:
-			w := protobuf.Alloc[Oneofs_S64](d, 19)
+			w := protobuf.Alloc[Oneofs_S64](d, 22)
 			x.Second, i = w, protobuf.ReadSint(&w.S64, b, i)
 		case 0x38:
-			w := protobuf.Alloc[Oneofs_Bool](d, 20)
+			w := protobuf.Alloc[Oneofs_Bool](d, 23)
 			x.Second, i = w, protobuf.ReadBool(&w.Bool, b, i)
 		case 0x45:
-			w := protobuf.Alloc[Oneofs_Float](d, 21)
+			w := protobuf.Alloc[Oneofs_Float](d, 24)
 			x.Second, i = w, protobuf.ReadFloat(&w.Float, b, i)
 		case 0x51:
-			w := protobuf.Alloc[Oneofs_Double](d, 22)
+			w := protobuf.Alloc[Oneofs_Double](d, 25)
 			x.Second, i = w, protobuf.ReadDouble(&w.Double, b, i)
 		case 0x59:
-			w := protobuf.Alloc[Oneofs_F64](d, 23)
+			w := protobuf.Alloc[Oneofs_F64](d, 26)
 			x.Second, i = w, protobuf.ReadFixed64(&w.F64, b, i)
 		case 0x65:
-			w := protobuf.Alloc[Oneofs_Sf32](d, 24)
+			w := protobuf.Alloc[Oneofs_Sf32](d, 27)
 			x.Second, i = w, protobuf.ReadFixed32(&w.Sf32, b, i)
 		case 0x6a:
 			w, _ := x.Second.(*Oneofs_Plain)
-			x.Second = protobuf.Make(d, 25, &w)
-			i = d.Foreign(protobuf.Make(d, 26, &w.Plain), b, i)
+			x.Second = protobuf.Make(d, 28, &w)
+			i = d.Foreign(protobuf.Make(d, 2, &w.Plain), b, i)
 		case 0x72:
 			w, _ := x.Second.(*Oneofs_Time)
-			x.Second = protobuf.Make(d, 27, &w)
-			i = d.Foreign(protobuf.Make(d, 28, &w.Time), b, i)
+			x.Second = protobuf.Make(d, 29, &w)
+			i = d.Foreign(protobuf.Make(d, 3, &w.Time), b, i)
 		case 0x7a:
 			w, _ := x.Second.(*Oneofs_Oneofs)
-			x.Second = protobuf.Make(d, 29, &w)
-			i = d.Message(protobuf.Make(d, 30, &w.Oneofs), b, i)
+			x.Second = protobuf.Make(d, 30, &w)
+			i = d.Message(protobuf.Make(d, 31, &w.Oneofs), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -1117,9 +1378,9 @@ func (x *Extends) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			i = d.Message(protobuf.Make(d, 31, &x.One), b, i)
+			i = d.Message(protobuf.Make(d, 32, &x.One), b, i)
 		case 0x12:
-			i = protobuf.ReadMessages(d, 31, &x.Many, b, i, 0x12)
+			i = protobuf.ReadMessages(d, 32, &x.Many, b, i, 0x12)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -1203,15 +1464,15 @@ func (x *Foreigners) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			i = d.Foreign(protobuf.Make(d, 26, &x.Plain), b, i)
+			i = d.Foreign(protobuf.Make(d, 2, &x.Plain), b, i)
 		case 0x12:
-			i = protobuf.ReadForeigns(d, 26, &x.Plains, b, i, 0x12)
+			i = protobuf.ReadForeigns(d, 2, &x.Plains, b, i, 0x12)
 		case 0x22:
-			i = d.Foreign(protobuf.Make(d, 32, &x.Any), b, i)
+			i = d.Foreign(protobuf.Make(d, 33, &x.Any), b, i)
 		case 0x2a:
-			i = protobuf.ReadForeigns(d, 28, &x.Times, b, i, 0x2a)
+			i = protobuf.ReadForeigns(d, 3, &x.Times, b, i, 0x2a)
 		case 0x32:
-			i = d.Foreign(protobuf.Make(d, 33, &x.Clash), b, i)
+			i = d.Foreign(protobuf.Make(d, 34, &x.Clash), b, i)
 		case 0x68:
 			i = protobuf.ReadOptVarint(&x.Color, b, i)
 		case 0x70:
@@ -1219,21 +1480,39 @@ func (x *Foreigners) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x72:
 			i = protobuf.ReadPackedVarint(&x.Colors, b, i)
 		case 0x7a:
-			i = d.Foreign(protobuf.Make(d, 34, &x.Text), b, i)
+			i = d.Foreign(protobuf.Make(d, 4, &x.Text), b, i)
 		case 0x82:
-			i = protobuf.ReadForeigns(d, 34, &x.Texts, b, i, 0x82)
+			i = protobuf.ReadForeigns(d, 4, &x.Texts, b, i, 0x82)
 		case 0x3a:
 			i = d.Foreign(protobuf.Make(d, 35, &x.Other), b, i)
 		case 0x42:
 			i = protobuf.ReadForeigns(d, 35, &x.Others, b, i, 0x42)
 		case 0x4a:
-			i = protobuf.ReadMessageMap(d, &x.OtherMap, b, i, 0x4a, protobuf.BoolKind(), protobuf.ForeignKind(x.OtherMap))
+			k, v := protobuf.Pair(&x.OtherMap, b, i, 0x4a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadBool(&k, entry, i)
+				case 0x12:
+					i = d.Foreign(protobuf.Make(d, 35, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.OtherMap[k] = protobuf.Make(d, 35, &v)
+			}
 		case 0x52:
-			i = protobuf.ReadForeigns(d, 33, &x.Clashes, b, i, 0x52)
+			i = protobuf.ReadForeigns(d, 34, &x.Clashes, b, i, 0x52)
 		case 0x5a:
 			w, _ := x.One.(*Foreigners_OneClash)
 			x.One = protobuf.Make(d, 36, &w)
-			i = d.Foreign(protobuf.Make(d, 33, &w.OneClash), b, i)
+			i = d.Foreign(protobuf.Make(d, 34, &w.OneClash), b, i)
 		case 0x62:
 			w, _ := x.One.(*Foreigners_OneOther)
 			x.One = protobuf.Make(d, 37, &w)
@@ -1332,7 +1611,25 @@ func (x *Tree) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x1a:
 			i = protobuf.ReadMessages(d, 38, &x.More, b, i, 0x1a)
 		case 0x22:
-			i = protobuf.ReadMessageMap(d, &x.Named, b, i, 0x22, protobuf.RawStringKind(), protobuf.MessageKind(x.Named))
+			k, v := protobuf.Pair(&x.Named, b, i, 0x22)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadRawString(&k, entry, i)
+				case 0x12:
+					i = d.Message(protobuf.Make(d, 38, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Named[k] = protobuf.Make(d, 38, &v)
+			}
 		case 0x28:
 			i = protobuf.ReadOptVarint(&x.Value, b, i)
 		case 0x33:
@@ -1381,4 +1678,4 @@ func (x *Tree_Sub) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

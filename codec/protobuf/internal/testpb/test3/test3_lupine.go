@@ -331,17 +331,119 @@ func (x *Maps) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			i = protobuf.ReadMap(d, &x.String_, b, i, 0x0a, protobuf.StringKind(), protobuf.StringKind())
+			k, v := protobuf.Pair(&x.String_, b, i, 0x0a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x12:
+					i = d.ReadString(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.String_[k] = v
+			}
 		case 0x12:
-			i = protobuf.ReadMessageMap(d, &x.Scalars, b, i, 0x12, protobuf.StringKind(), protobuf.MessageKind(x.Scalars))
+			k, v := protobuf.Pair(&x.Scalars, b, i, 0x12)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x12:
+					i = d.Message(protobuf.Make(d, 0, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Scalars[k] = protobuf.Make(d, 0, &v)
+			}
 		case 0x1a:
-			i = protobuf.ReadMessageMap(d, &x.Maps, b, i, 0x1a, protobuf.BoolKind(), protobuf.MessageKind(x.Maps))
+			k, v := protobuf.Pair(&x.Maps, b, i, 0x1a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadBool(&k, entry, i)
+				case 0x12:
+					i = d.Message(protobuf.Make(d, 1, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Maps[k] = protobuf.Make(d, 1, &v)
+			}
 		case 0x22:
-			i = protobuf.ReadMap(d, &x.Bytes, b, i, 0x22, protobuf.VarintKind[int64](), protobuf.BytesKind())
+			k, v := protobuf.Pair(&x.Bytes, b, i, 0x22)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadVarint(&k, entry, i)
+				case 0x12:
+					i = d.ReadBytes(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				v = []byte{}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Bytes[k] = v
+			}
 		case 0x2a:
-			i = protobuf.ReadMap(d, &x.Mood, b, i, 0x2a, protobuf.SintKind[int32](), protobuf.EnumKind(x.Mood))
+			k, v := protobuf.Pair(&x.Mood, b, i, 0x2a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadSint(&k, entry, i)
+				case 0x10:
+					i = protobuf.ReadVarint(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Mood[k] = v
+			}
 		case 0x32:
-			i = protobuf.ReadMessageMap(d, &x.Values, b, i, 0x32, protobuf.StringKind(), protobuf.ForeignKind(x.Values))
+			k, v := protobuf.Pair(&x.Values, b, i, 0x32)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x12:
+					i = d.Foreign(protobuf.Make(d, 2, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Values[k] = protobuf.Make(d, 2, &v)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -447,51 +549,69 @@ func (x *Known) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			i = d.Foreign(protobuf.Make(d, 1, &x.Timestamp), b, i)
+			i = d.Foreign(protobuf.Make(d, 3, &x.Timestamp), b, i)
 		case 0x12:
-			i = d.Foreign(protobuf.Make(d, 2, &x.Duration), b, i)
+			i = d.Foreign(protobuf.Make(d, 4, &x.Duration), b, i)
 		case 0x1a:
-			i = d.Foreign(protobuf.Make(d, 3, &x.Any), b, i)
+			i = d.Foreign(protobuf.Make(d, 5, &x.Any), b, i)
 		case 0x22:
-			i = d.Foreign(protobuf.Make(d, 4, &x.Empty), b, i)
+			i = d.Foreign(protobuf.Make(d, 6, &x.Empty), b, i)
 		case 0x2a:
-			i = d.Foreign(protobuf.Make(d, 5, &x.Mask), b, i)
+			i = d.Foreign(protobuf.Make(d, 7, &x.Mask), b, i)
 		case 0x32:
-			i = d.Foreign(protobuf.Make(d, 6, &x.Struct), b, i)
+			i = d.Foreign(protobuf.Make(d, 8, &x.Struct), b, i)
 		case 0x3a:
-			i = d.Foreign(protobuf.Make(d, 7, &x.Value), b, i)
+			i = d.Foreign(protobuf.Make(d, 2, &x.Value), b, i)
 		case 0x42:
-			i = d.Foreign(protobuf.Make(d, 8, &x.List), b, i)
+			i = d.Foreign(protobuf.Make(d, 9, &x.List), b, i)
 		case 0x4a:
-			i = d.Foreign(protobuf.Make(d, 9, &x.Bool), b, i)
+			i = d.Foreign(protobuf.Make(d, 10, &x.Bool), b, i)
 		case 0x52:
-			i = d.Foreign(protobuf.Make(d, 10, &x.Bytes), b, i)
+			i = d.Foreign(protobuf.Make(d, 11, &x.Bytes), b, i)
 		case 0x5a:
-			i = d.Foreign(protobuf.Make(d, 11, &x.Double), b, i)
+			i = d.Foreign(protobuf.Make(d, 12, &x.Double), b, i)
 		case 0x62:
-			i = d.Foreign(protobuf.Make(d, 12, &x.Float), b, i)
+			i = d.Foreign(protobuf.Make(d, 13, &x.Float), b, i)
 		case 0x6a:
-			i = d.Foreign(protobuf.Make(d, 13, &x.I32), b, i)
+			i = d.Foreign(protobuf.Make(d, 14, &x.I32), b, i)
 		case 0x72:
-			i = d.Foreign(protobuf.Make(d, 14, &x.I64), b, i)
+			i = d.Foreign(protobuf.Make(d, 15, &x.I64), b, i)
 		case 0x7a:
-			i = d.Foreign(protobuf.Make(d, 15, &x.String_), b, i)
+			i = d.Foreign(protobuf.Make(d, 16, &x.String_), b, i)
 		case 0x82:
-			i = d.Foreign(protobuf.Make(d, 16, &x.U32), b, i)
+			i = d.Foreign(protobuf.Make(d, 17, &x.U32), b, i)
 		case 0x8a:
-			i = d.Foreign(protobuf.Make(d, 17, &x.U64), b, i)
+			i = d.Foreign(protobuf.Make(d, 18, &x.U64), b, i)
 		case 0x92:
-			i = protobuf.ReadForeigns(d, 1, &x.Times, b, i, 0x92)
+			i = protobuf.ReadForeigns(d, 3, &x.Times, b, i, 0x92)
 		case 0x9a:
-			i = protobuf.ReadMessageMap(d, &x.Durations, b, i, 0x9a, protobuf.StringKind(), protobuf.ForeignKind(x.Durations))
+			k, v := protobuf.Pair(&x.Durations, b, i, 0x9a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x12:
+					i = d.Foreign(protobuf.Make(d, 4, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Durations[k] = protobuf.Make(d, 4, &v)
+			}
 		case 0xa2:
 			w, _ := x.One.(*Known_Other)
-			x.One = protobuf.Make(d, 18, &w)
-			i = d.Foreign(protobuf.Make(d, 6, &w.Other), b, i)
+			x.One = protobuf.Make(d, 19, &w)
+			i = d.Foreign(protobuf.Make(d, 8, &w.Other), b, i)
 		case 0xaa:
 			w, _ := x.One.(*Known_Nothing)
-			x.One = protobuf.Make(d, 19, &w)
-			i = d.Foreign(protobuf.Make(d, 4, &w.Nothing), b, i)
+			x.One = protobuf.Make(d, 20, &w)
+			i = d.Foreign(protobuf.Make(d, 6, &w.Nothing), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -554,29 +674,29 @@ func (x *Oneofs) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			w := protobuf.Alloc[Oneofs_Text](d, 20)
+			w := protobuf.Alloc[Oneofs_Text](d, 21)
 			x.Kind, i = w, d.ReadString(&w.Text, b, i)
 		case 0x12:
-			w := protobuf.Alloc[Oneofs_Data](d, 21)
+			w := protobuf.Alloc[Oneofs_Data](d, 22)
 			x.Kind, i = w, d.ReadBytes(&w.Data, b, i)
 		case 0x1a:
 			w, _ := x.Kind.(*Oneofs_Scalars)
-			x.Kind = protobuf.Make(d, 22, &w)
+			x.Kind = protobuf.Make(d, 23, &w)
 			i = d.Message(protobuf.Make(d, 0, &w.Scalars), b, i)
 		case 0x20:
-			w := protobuf.Alloc[Oneofs_Mood](d, 23)
+			w := protobuf.Alloc[Oneofs_Mood](d, 24)
 			x.Kind, i = w, protobuf.ReadVarint(&w.Mood, b, i)
 		case 0x2a:
 			w, _ := x.Kind.(*Oneofs_Oneofs)
-			x.Kind = protobuf.Make(d, 24, &w)
-			i = d.Message(protobuf.Make(d, 25, &w.Oneofs), b, i)
+			x.Kind = protobuf.Make(d, 25, &w)
+			i = d.Message(protobuf.Make(d, 26, &w.Oneofs), b, i)
 		case 0x30:
-			w := protobuf.Alloc[Oneofs_Number](d, 26)
+			w := protobuf.Alloc[Oneofs_Number](d, 27)
 			x.Kind, i = w, protobuf.ReadVarint(&w.Number, b, i)
 		case 0x3a:
 			w, _ := x.Kind.(*Oneofs_Nested_)
-			x.Kind = protobuf.Make(d, 27, &w)
-			i = d.Message(protobuf.Make(d, 28, &w.Nested), b, i)
+			x.Kind = protobuf.Make(d, 28, &w)
+			i = d.Message(protobuf.Make(d, 29, &w.Nested), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -614,10 +734,10 @@ func (x *Oneofs_Nested) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x0a:
-			w := protobuf.Alloc[Oneofs_Nested_Text](d, 29)
+			w := protobuf.Alloc[Oneofs_Nested_Text](d, 30)
 			x.Kind, i = w, d.ReadString(&w.Text, b, i)
 		case 0x10:
-			w := protobuf.Alloc[Oneofs_Nested_Flag](d, 30)
+			w := protobuf.Alloc[Oneofs_Nested_Flag](d, 31)
 			x.Kind, i = w, protobuf.ReadBool(&w.Flag, b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
@@ -672,11 +792,11 @@ func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x0a:
 			i = d.ReadString(&x.Name, b, i)
 		case 0x12:
-			i = protobuf.ReadMessages(d, 31, &x.Children, b, i, 0x12)
+			i = protobuf.ReadMessages(d, 32, &x.Children, b, i, 0x12)
 		case 0x1a:
-			i = d.Message(protobuf.Make(d, 25, &x.Oneofs), b, i)
+			i = d.Message(protobuf.Make(d, 26, &x.Oneofs), b, i)
 		case 0x22:
-			i = d.Message(protobuf.Make(d, 32, &x.Maps), b, i)
+			i = d.Message(protobuf.Make(d, 1, &x.Maps), b, i)
 		case 0x2a:
 			i = d.Message(protobuf.Make(d, 33, &x.Lists), b, i)
 		case 0x32:
@@ -691,4 +811,4 @@ func (x *Mixed) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3
