@@ -64,18 +64,19 @@ func ReadMessages[T any, P interface {
 	Message
 }](d *Decoder, slot int, list *[]*T, b []byte, i int, tag uint64) int {
 	n, size := run(b, i, tag, mostTogether[T]())
-	d.pos = cap(d.src) - cap(b) + i
-	values := take[T](d, slot, n)
-	s := room(d, slot, *list, n)
 	if d.depth <= 0 {
 		return badDepth
 	}
 	d.depth--
+	d.pos = cap(d.src) - cap(b) + i
+	values, s := takeList(d, slot, *list, n)
 	for k := range values {
 		m := &values[k]
 		s = append(s, m)
 		var n int
-		if n, i = length(b, i); i < 0 {
+		if uint(i) < uint(len(b)) && b[i] < 0x80 && int(b[i]) < len(b)-i { // length, written out
+			n, i = int(b[i]), i+1
+		} else if n, i = length(b, i); i < 0 {
 			break
 		}
 		if got := P(m).LupineDecode(d, b[i:i+n]); got != n {

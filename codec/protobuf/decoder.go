@@ -195,8 +195,10 @@ func New[T any](p **T) *T {
 
 // Message reads a length-delimited message into m.
 func (d *Decoder) Message(m Message, b []byte, i int) int {
-	n, i := length(b, i)
-	if i < 0 {
+	var n int
+	if uint(i) < uint(len(b)) && b[i] < 0x80 && int(b[i]) < len(b)-i { // length, written out
+		n, i = int(b[i]), i+1
+	} else if n, i = length(b, i); i < 0 {
 		return i
 	}
 	if d.depth <= 0 {

@@ -144,8 +144,7 @@ func ReadForeigns[T any, P interface {
 	proto.Message
 }](d *Decoder, slot int, list *[]*T, b []byte, i int, tag uint64) int {
 	n, size := run(b, i, tag, mostTogether[T]())
-	values := take[T](d, slot, n)
-	s := room(d, slot, *list, n)
+	values, s := takeList(d, slot, *list, n)
 	for k := range values {
 		s = append(s, &values[k])
 		if i = d.Foreign(P(&values[k]), b, i); i < 0 {

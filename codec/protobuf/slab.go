@@ -1,6 +1,7 @@
 package protobuf
 
 import (
+	"slices"
 	"sync"
 	"unsafe"
 )
@@ -171,17 +172,20 @@ func (s *slab[T]) take(d *Decoder, n int) []T {
 	return s.values[at : at+n : at+n]
 }
 
-// take returns n new values.
-func take[T any](d *Decoder, slot, n int) []T {
-	s := slabOf[T](d, slot)
-	if s == nil {
-		return make([]T, n)
-	}
-	return s.take(d, n)
-}
-
 // Alloc returns a new T.
 func Alloc[T any](d *Decoder, slot int) *T {
+	if d.slots != nil {
+		if s, ok := d.slots.slabs[uint(slot)%slabSlots].(*slab[T]); ok && s.used < len(s.values) {
+			p := &s.values[s.used]
+			s.used++
+			return p
+		}
+	}
+	return alloc[T](d, slot)
+}
+
+// alloc is Alloc where there is no chunk, or no more of it.
+func alloc[T any](d *Decoder, slot int) *T {
 	s := slabOf[T](d, slot)
 	if s == nil {
 		return new(T)
@@ -203,13 +207,23 @@ func Make[T any](d *Decoder, slot int, p **T) *T {
 	return *p
 }
 
-// room returns list with capacity for n more.
-func room[T any](d *Decoder, slot int, list []*T, n int) []*T {
-	if list != nil {
-		return append(list, make([]*T, n)...)[:len(list)]
-	}
+// takeList returns n new values, and list with capacity for pointers to them.
+func takeList[T any](d *Decoder, slot int, list []*T, n int) ([]T, []*T) {
 	s := slabOf[T](d, slot)
-	if s == nil || n > maxSlab/16 && s.kept == nil || n > MaxKept/16 {
+	switch {
+	case s == nil && list == nil:
+		return make([]T, n), make([]*T, 0, n)
+	case s == nil:
+		return make([]T, n), slices.Grow(list, n)
+	case list != nil:
+		return s.take(d, n), slices.Grow(list, n)
+	}
+	return s.take(d, n), s.takePointers(d, n)
+}
+
+// takePointers returns a list with capacity for n.
+func (s *slab[T]) takePointers(d *Decoder, n int) []*T {
+	if n > maxSlab/16 && s.kept == nil || n > MaxKept/16 {
 		return make([]*T, 0, n)
 	}
 	if len(s.pointers)-s.usedPointers < n {
