@@ -2,6 +2,7 @@ package protobuf
 
 import (
 	"fmt"
+	"sync"
 	"unsafe"
 
 	"google.golang.org/protobuf/proto"
@@ -55,7 +56,13 @@ func (Codec) Name() string { return "proto" }
 // A nil message has no bytes. On error dst is returned as it was; the errors
 // are ErrUTF8, ErrRequired, ErrDepth and ErrType, wrapped with the message's
 // name. msg must not change meanwhile.
+//
+// The size is not known in advance. A dst without any room, such as nil, is
+// allocated once, with as much as is needed; one with some room grows by steps.
 func (c Codec) Append(dst []byte, msg any) ([]byte, error) {
+	if len(dst) == cap(dst) {
+		return c.appendNew(dst, msg)
+	}
 	e := Encoder{deterministic: c.Deterministic}
 	var b []byte
 	switch m := msg.(type) {
@@ -72,6 +79,30 @@ func (c Codec) Append(dst []byte, msg any) ([]byte, error) {
 		return c.settleAppend(&e, dst, b, msg)
 	}
 	return b, nil
+}
+
+// maxScratch is the largest buffer that is kept for appendNew.
+const maxScratch = 256 << 10
+
+// scratch has buffers with room, for appendNew.
+var scratch = sync.Pool{New: func() any {
+	b := make([]byte, 0, 1<<10)
+	return &b
+}}
+
+// appendNew is Append where there is no room: by way of a buffer that is used
+// again.
+func (c Codec) appendNew(dst []byte, msg any) ([]byte, error) {
+	s := scratch.Get().(*[]byte)
+	b, err := c.Append((*s)[:0], msg)
+	if err == nil {
+		dst = append(dst, b...)
+	}
+	if cap(b) <= maxScratch {
+		*s = b
+		scratch.Put(s)
+	}
+	return dst, err
 }
 
 // settleAppend deals with the rare ends of Append, away from its hot path.
