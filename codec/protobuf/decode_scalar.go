@@ -6,6 +6,22 @@ import (
 	"unsafe"
 )
 
+// Short reports whether there is a varint of one byte at b[i:], for ReadShort and
+// ReadShortBool: most are, and these need no call.
+func Short(b []byte, i int) bool { return uint(i) < uint(len(b)) && b[i] < 0x80 }
+
+// ReadShort is ReadVarint where Short is true.
+func ReadShort[T Integer](p *T, b []byte, i int) int {
+	*p = T(b[i])
+	return i + 1
+}
+
+// ReadShortBool is ReadBool where Short is true.
+func ReadShortBool(p *bool, b []byte, i int) int {
+	*p = b[i] != 0
+	return i + 1
+}
+
 // ReadVarint reads a varint field, cut to the width of T.
 func ReadVarint[T Integer](p *T, b []byte, i int) int {
 	v, i := varint(b, i)

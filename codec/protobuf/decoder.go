@@ -378,6 +378,10 @@ func (d *Decoder) ReadString(p *string, b []byte, i int) int {
 		*p = unsafe.String(&d.region[off], n)
 		return i + n
 	}
+	if rest := cap(b) - i; n < 16 && rest-n < 32 { // as in copy
+		*p = string(b[i : i+n])
+		return i + n
+	}
 	*p = unsafe.String(unsafe.SliceData(d.copy(b, i, n)), n)
 	return i + n
 }

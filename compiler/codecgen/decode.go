@@ -83,7 +83,16 @@ func (m *message) decodeField(f *protogen.Field) {
 			name = "ReadOpt" + s.read
 		}
 		m.P("case ", tag, ":")
+		short := map[string]string{"ReadVarint": "ReadShort", "ReadBool": "ReadShortBool"}[name]
+		if short != "" {
+			m.P("if ", m.rt("Short"), "(b, i) {")
+			m.P("i = ", m.rt(short), "(", v, ", b, i)")
+			m.P("} else {")
+		}
 		m.P("i = ", m.reader(s, name), "(", v, ", b, i)")
+		if short != "" {
+			m.P("}")
+		}
 		if m.usesBitmap(f) {
 			n := bitmapIndex(f)
 			m.P(protoimpl.Ident("X"), ".SetPresentNonAtomic(&(x.XXX_presence[", n/32, "]), ", n, ", ", bitmapSize(m.Message), ")")

@@ -35,17 +35,33 @@ func (x *Small) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.Id, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Id, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Id, b, i)
+			}
 		case 0x12:
 			i = d.ReadString(&x.Name, b, i)
 		case 0x18:
-			i = protobuf.ReadBool(&x.Active, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.Active, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.Active, b, i)
+			}
 		case 0x21:
 			i = protobuf.ReadDouble(&x.Score, b, i)
 		case 0x28:
-			i = protobuf.ReadVarint(&x.Kind, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Kind, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Kind, b, i)
+			}
 		case 0x30:
-			i = protobuf.ReadVarint(&x.UpdatedAt, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.UpdatedAt, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.UpdatedAt, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -144,25 +160,57 @@ func (x *Ints) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.A, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.A, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.A, b, i)
+			}
 		case 0x10:
-			i = protobuf.ReadVarint(&x.B, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.B, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.B, b, i)
+			}
 		case 0x18:
-			i = protobuf.ReadVarint(&x.C, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.C, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.C, b, i)
+			}
 		case 0x20:
-			i = protobuf.ReadVarint(&x.D, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.D, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.D, b, i)
+			}
 		case 0x28:
 			i = protobuf.ReadSint(&x.E, b, i)
 		case 0x30:
 			i = protobuf.ReadSint(&x.F, b, i)
 		case 0x38:
-			i = protobuf.ReadVarint(&x.G, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.G, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.G, b, i)
+			}
 		case 0x40:
-			i = protobuf.ReadVarint(&x.H, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.H, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.H, b, i)
+			}
 		case 0x48:
-			i = protobuf.ReadVarint(&x.I, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.I, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.I, b, i)
+			}
 		case 0x50:
-			i = protobuf.ReadVarint(&x.J, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.J, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.J, b, i)
+			}
 		case 0x58:
 			i = protobuf.ReadSint(&x.K, b, i)
 		case 0x60:
@@ -304,9 +352,17 @@ func (x *Wide) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x1a:
 			i = d.ReadBytes(&x.Uid, b, i)
 		case 0x20:
-			i = protobuf.ReadVarint(&x.Generation, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Generation, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Generation, b, i)
+			}
 		case 0x28:
-			i = protobuf.ReadBool(&x.Paused, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.Paused, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.Paused, b, i)
+			}
 		case 0x31:
 			i = protobuf.ReadDouble(&x.Weight, b, i)
 		case 0x3d:
@@ -320,7 +376,11 @@ func (x *Wide) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x59:
 			i = protobuf.ReadFixed64(&x.Skew, b, i)
 		case 0x60:
-			i = protobuf.ReadVarint(&x.State, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.State, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.State, b, i)
+			}
 		case 0x6a:
 			k, v := protobuf.Pair(&x.Labels, b, i, 0x6a)
 			entry, next := d.Entry(b, i)
@@ -459,9 +519,17 @@ func (x *Wide_Node) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x0a:
 			i = d.ReadString(&x.Name, b, i)
 		case 0x10:
-			i = protobuf.ReadVarint(&x.Port, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Port, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Port, b, i)
+			}
 		case 0x18:
-			i = protobuf.ReadBool(&x.Ready, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.Ready, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.Ready, b, i)
+			}
 		case 0x22:
 			i = d.ReadStrings(&x.Addresses, b, i, 0x22)
 		case 0x2a:
@@ -569,7 +637,11 @@ func (x *Traces_Resource) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x0a:
 			i = protobuf.ReadMessages(d, 7, &x.Attributes, b, i, 0x0a)
 		case 0x10:
-			i = protobuf.ReadVarint(&x.DroppedAttributesCount, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.DroppedAttributesCount, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.DroppedAttributesCount, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -705,7 +777,11 @@ func (x *Traces_Span) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x2a:
 			i = d.ReadString(&x.Name, b, i)
 		case 0x30:
-			i = protobuf.ReadVarint(&x.Kind, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Kind, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Kind, b, i)
+			}
 		case 0x39:
 			i = protobuf.ReadFixed64(&x.StartTimeUnixNano, b, i)
 		case 0x41:
@@ -713,7 +789,11 @@ func (x *Traces_Span) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x4a:
 			i = protobuf.ReadMessages(d, 7, &x.Attributes, b, i, 0x4a)
 		case 0x50:
-			i = protobuf.ReadVarint(&x.DroppedAttributesCount, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.DroppedAttributesCount, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.DroppedAttributesCount, b, i)
+			}
 		case 0x5a:
 			i = protobuf.ReadMessages(d, 10, &x.Events, b, i, 0x5a)
 		case 0x62:
@@ -827,7 +907,11 @@ func (x *Traces_Status) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x0a:
 			i = d.ReadString(&x.Message, b, i)
 		case 0x10:
-			i = protobuf.ReadVarint(&x.Code, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Code, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Code, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}

@@ -35,9 +35,17 @@ func (x *Small) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x0a:
 			i = d.ReadString(&x.Name, b, i)
 		case 0x10:
-			i = protobuf.ReadVarint(&x.Id, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Id, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Id, b, i)
+			}
 		case 0x18:
-			i = protobuf.ReadBool(&x.Active, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.Active, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.Active, b, i)
+			}
 		case 0x21:
 			i = protobuf.ReadDouble(&x.Score, b, i)
 		default:
@@ -120,23 +128,51 @@ func (x *Wide) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.A1, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.A1, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.A1, b, i)
+			}
 		case 0x10:
-			i = protobuf.ReadVarint(&x.A2, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.A2, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.A2, b, i)
+			}
 		case 0x18:
-			i = protobuf.ReadVarint(&x.A3, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.A3, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.A3, b, i)
+			}
 		case 0x20:
-			i = protobuf.ReadVarint(&x.A4, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.A4, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.A4, b, i)
+			}
 		case 0x28:
-			i = protobuf.ReadVarint(&x.A5, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.A5, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.A5, b, i)
+			}
 		case 0x30:
-			i = protobuf.ReadVarint(&x.A6, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.A6, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.A6, b, i)
+			}
 		case 0x38:
 			i = protobuf.ReadSint(&x.A7, b, i)
 		case 0x40:
 			i = protobuf.ReadSint(&x.A8, b, i)
 		case 0x48:
-			i = protobuf.ReadBool(&x.A9, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.A9, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.A9, b, i)
+			}
 		case 0x51:
 			i = protobuf.ReadDouble(&x.A10, b, i)
 		case 0x5d:
@@ -164,9 +200,17 @@ func (x *Wide) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0xb2:
 			i = d.ReadString(&x.A22, b, i)
 		case 0xb8:
-			i = protobuf.ReadVarint(&x.A23, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.A23, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.A23, b, i)
+			}
 		case 0xc0:
-			i = protobuf.ReadVarint(&x.A24, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.A24, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.A24, b, i)
+			}
 		case 0xca:
 			i = d.Message(protobuf.Make(d, 0, &x.A25), b, i)
 		case 0xd0:
@@ -318,7 +362,11 @@ func (x *Blob) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.Status, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Status, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Status, b, i)
+			}
 		case 0x12:
 			i = d.Message(protobuf.Make(d, 3, &x.Payload), b, i)
 		default:
@@ -424,7 +472,11 @@ func (x *Resource) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x0a:
 			i = protobuf.ReadMessages(d, 7, &x.Attributes, b, i, 0x0a)
 		case 0x10:
-			i = protobuf.ReadVarint(&x.DroppedAttributesCount, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.DroppedAttributesCount, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.DroppedAttributesCount, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -556,7 +608,11 @@ func (x *Span) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x2a:
 			i = d.ReadString(&x.Name, b, i)
 		case 0x30:
-			i = protobuf.ReadVarint(&x.Kind, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Kind, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Kind, b, i)
+			}
 		case 0x39:
 			i = protobuf.ReadFixed64(&x.StartTimeUnixNano, b, i)
 		case 0x41:
@@ -564,7 +620,11 @@ func (x *Span) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x4a:
 			i = protobuf.ReadMessages(d, 7, &x.Attributes, b, i, 0x4a)
 		case 0x50:
-			i = protobuf.ReadVarint(&x.DroppedAttributesCount, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.DroppedAttributesCount, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.DroppedAttributesCount, b, i)
+			}
 		case 0x5a:
 			i = protobuf.ReadMessages(d, 10, &x.Events, b, i, 0x5a)
 		case 0x7a:
@@ -637,7 +697,11 @@ func (x *Status) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x12:
 			i = d.ReadString(&x.Message, b, i)
 		case 0x18:
-			i = protobuf.ReadVarint(&x.Code, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Code, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Code, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}

@@ -122,7 +122,11 @@ func (x *Features) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x08:
 			i = protobuf.ReadOptVarint(&x.Explicit, b, i)
 		case 0x10:
-			i = protobuf.ReadVarint(&x.Implicit, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Implicit, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Implicit, b, i)
+			}
 		case 0x18:
 			i = protobuf.ReadOptVarint(&x.Required, b, i)
 		case 0x22:

@@ -208,7 +208,11 @@ func (x *Names) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.xxx_hidden_X, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.xxx_hidden_X, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.xxx_hidden_X, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 0, 15)
 		case 0x12:
 			i = d.ReadOptString(&x.xxx_hidden_E, b, i)
@@ -251,7 +255,11 @@ func (x *Names) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 				x.xxx_hidden_Append[k] = protobuf.Make(d, 0, &v)
 			}
 		case 0x50:
-			i = protobuf.ReadBool(&x.xxx_hidden_Len, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_Len, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_Len, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 7, 15)
 		case 0x59:
 			i = protobuf.ReadDouble(&x.xxx_hidden_Math, b, i)
@@ -260,15 +268,27 @@ func (x *Names) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 			i = protobuf.ReadFloat(&x.xxx_hidden_Nil, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 9, 15)
 		case 0x68:
-			i = protobuf.ReadVarint(&x.xxx_hidden_Uint64, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.xxx_hidden_Uint64, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.xxx_hidden_Uint64, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 10, 15)
 		case 0x72:
 			i = d.ReadStrings(&x.xxx_hidden_Type, b, i, 0x72)
 		case 0x78:
-			i = protobuf.ReadVarint(&x.xxx_hidden_Reset_, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.xxx_hidden_Reset_, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.xxx_hidden_Reset_, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 12, 15)
 		case 0x80:
-			i = protobuf.ReadVarint(&x.xxx_hidden_GetX_, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.xxx_hidden_GetX_, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.xxx_hidden_GetX_, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 13, 15)
 		case 0x8a:
 			i = d.ReadOptString(&x.xxx_hidden_ProtoReflect, b, i)

@@ -111,7 +111,11 @@ func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x8a:
 			i = d.ReadOptString(&x.Text, b, i)
 		case 0x90:
-			i = protobuf.ReadVarint(&x.Implicit, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Implicit, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Implicit, b, i)
+			}
 		case 0x9a:
 			i = d.ReadString(&x.ImplicitText, b, i)
 		case 0xa2:

@@ -140,16 +140,32 @@ func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.xxx_hidden_I32, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.xxx_hidden_I32, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.xxx_hidden_I32, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 0, 35)
 		case 0x10:
-			i = protobuf.ReadVarint(&x.xxx_hidden_I64, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.xxx_hidden_I64, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.xxx_hidden_I64, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 1, 35)
 		case 0x18:
-			i = protobuf.ReadVarint(&x.xxx_hidden_U32, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.xxx_hidden_U32, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.xxx_hidden_U32, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 2, 35)
 		case 0x20:
-			i = protobuf.ReadVarint(&x.xxx_hidden_U64, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.xxx_hidden_U64, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.xxx_hidden_U64, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 3, 35)
 		case 0x28:
 			i = protobuf.ReadSint(&x.xxx_hidden_S32, b, i)
@@ -176,7 +192,11 @@ func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 			i = protobuf.ReadDouble(&x.xxx_hidden_Double, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 11, 35)
 		case 0x68:
-			i = protobuf.ReadBool(&x.xxx_hidden_Bool, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_Bool, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_Bool, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 12, 35)
 		case 0x72:
 			i = d.ReadOptString(&x.xxx_hidden_String_, b, i)
@@ -185,19 +205,31 @@ func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 			i = d.ReadBytes(&x.xxx_hidden_Bytes, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 14, 35)
 		case 0x80:
-			i = protobuf.ReadVarint(&x.xxx_hidden_Color, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.xxx_hidden_Color, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.xxx_hidden_Color, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 15, 35)
 		case 0x8a:
 			i = d.ReadOptString(&x.xxx_hidden_Text, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 16, 35)
 		case 0x90:
-			i = protobuf.ReadVarint(&x.xxx_hidden_Implicit, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.xxx_hidden_Implicit, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.xxx_hidden_Implicit, b, i)
+			}
 		case 0x9a:
 			i = d.ReadString(&x.xxx_hidden_ImplicitText, b, i)
 		case 0xa2:
 			i = d.ReadBytes(&x.xxx_hidden_ImplicitBytes, b, i)
 		case 0xa8:
-			i = protobuf.ReadVarint(&x.xxx_hidden_Required, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.xxx_hidden_Required, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.xxx_hidden_Required, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 20, 35)
 		case 0xfa:
 			w := protobuf.Alloc[scalars_A](d, 0)
@@ -206,43 +238,95 @@ func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 			w := protobuf.Alloc[scalars_B](d, 1)
 			x.xxx_hidden_One, i = w, protobuf.ReadVarint(&w.B, b, i)
 		case 0x148:
-			i = protobuf.ReadBool(&x.xxx_hidden_A1, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_A1, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_A1, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 22, 35)
 		case 0x150:
-			i = protobuf.ReadBool(&x.xxx_hidden_A2, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_A2, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_A2, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 23, 35)
 		case 0x158:
-			i = protobuf.ReadBool(&x.xxx_hidden_A3, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_A3, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_A3, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 24, 35)
 		case 0x160:
-			i = protobuf.ReadBool(&x.xxx_hidden_A4, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_A4, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_A4, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 25, 35)
 		case 0x168:
-			i = protobuf.ReadBool(&x.xxx_hidden_A5, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_A5, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_A5, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 26, 35)
 		case 0x170:
-			i = protobuf.ReadBool(&x.xxx_hidden_A6, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_A6, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_A6, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 27, 35)
 		case 0x178:
-			i = protobuf.ReadBool(&x.xxx_hidden_A7, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_A7, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_A7, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 28, 35)
 		case 0x180:
-			i = protobuf.ReadBool(&x.xxx_hidden_A8, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_A8, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_A8, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 29, 35)
 		case 0x188:
-			i = protobuf.ReadBool(&x.xxx_hidden_A9, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_A9, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_A9, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 30, 35)
 		case 0x190:
-			i = protobuf.ReadBool(&x.xxx_hidden_A10, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_A10, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_A10, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 31, 35)
 		case 0x198:
-			i = protobuf.ReadBool(&x.xxx_hidden_A11, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_A11, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_A11, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[1]), 32, 35)
 		case 0x1a0:
-			i = protobuf.ReadBool(&x.xxx_hidden_A12, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_A12, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_A12, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[1]), 33, 35)
 		case 0x1a8:
-			i = protobuf.ReadBool(&x.xxx_hidden_A13, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.xxx_hidden_A13, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.xxx_hidden_A13, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[1]), 34, 35)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)

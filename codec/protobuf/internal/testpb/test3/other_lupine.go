@@ -31,7 +31,11 @@ func (x *Other) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x0a:
 			i = d.ReadString(&x.Text, b, i)
 		case 0x10:
-			i = protobuf.ReadVarint(&x.Number, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Number, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Number, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}

@@ -54,13 +54,29 @@ func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.I32, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.I32, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.I32, b, i)
+			}
 		case 0x10:
-			i = protobuf.ReadVarint(&x.I64, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.I64, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.I64, b, i)
+			}
 		case 0x18:
-			i = protobuf.ReadVarint(&x.U32, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.U32, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.U32, b, i)
+			}
 		case 0x20:
-			i = protobuf.ReadVarint(&x.U64, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.U64, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.U64, b, i)
+			}
 		case 0x28:
 			i = protobuf.ReadSint(&x.S32, b, i)
 		case 0x30:
@@ -78,13 +94,21 @@ func (x *Scalars) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x61:
 			i = protobuf.ReadDouble(&x.Double, b, i)
 		case 0x68:
-			i = protobuf.ReadBool(&x.Bool, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.Bool, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.Bool, b, i)
+			}
 		case 0x72:
 			i = d.ReadString(&x.String_, b, i)
 		case 0x7a:
 			i = d.ReadBytes(&x.Bytes, b, i)
 		case 0x80:
-			i = protobuf.ReadVarint(&x.Mood, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Mood, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Mood, b, i)
+			}
 		case 0xa8:
 			i = protobuf.ReadOptVarint(&x.Oi32, b, i)
 		case 0xb0:
