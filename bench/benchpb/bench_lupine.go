@@ -215,7 +215,11 @@ func (x *Count) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.Messages, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Messages, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Messages, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -245,9 +249,17 @@ func (x *WorkRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.Kind, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Kind, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Kind, b, i)
+			}
 		case 0x10:
-			i = protobuf.ReadVarint(&x.Micros, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Micros, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Micros, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -256,4 +268,4 @@ func (x *WorkRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

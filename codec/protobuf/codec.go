@@ -23,7 +23,6 @@ const (
 	// no longer serve code of that form, the constant goes away and old code
 	// stops compiling, with a clear cause.
 	GeneratedVersion3 = true
-	GeneratedVersion2 = true
 )
 
 // Codec marshals Protocol Buffers messages. The zero value is ready for use,

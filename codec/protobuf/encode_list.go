@@ -43,7 +43,7 @@ func appendPacked[T Integer](b []byte, tag uint64, list []T, zigzag bool) []byte
 		n := putVarints(b[len(b):cap(b)], few, zigzag, middle < 1<<7)
 		b = b[:len(b)+n]
 	}
-	return moveLength(b, p, room)
+	return Move(b, p, room)
 }
 
 // block is how many varints, or bytes of them, are dealt with at a time.

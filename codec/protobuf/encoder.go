@@ -36,32 +36,27 @@ func (e *Encoder) Enter() bool {
 // Leave undoes Enter.
 func (e *Encoder) Leave() { e.depth-- }
 
-// End completes a length-delimited value that begins at b[p:]: the length goes
-// into the one byte before it, or is made room for.
-func End(b []byte, p int) []byte {
+// Sized completes a length-delimited value that begins at b[p:]: the length goes
+// into the one byte before it. If that is not enough it returns false, and Move
+// makes room.
+func Sized(b []byte, p int) bool {
 	n := len(b) - p
-	if n < 1<<7 {
-		b[p-1] = byte(n)
-		return b
+	if n >= 1<<7 {
+		return false
 	}
-	return move1(b, p)
+	b[p-1] = byte(n)
+	return true
 }
 
-func move1(b []byte, p int) []byte { return moveLength(b, p, 1) }
-
-// End2 is End where two bytes have been left for the length.
-func End2(b []byte, p int) []byte {
+// Sized2 is Sized where two bytes have been left for the length.
+func Sized2(b []byte, p int) bool {
 	n := len(b) - p
 	if n < 1<<7 || n >= 1<<14 {
-		return moveLength(b, p, 2)
+		return false
 	}
-	b[p-1] = byte(n >> 7)
-	b[p-2] = byte(n) | 0x80
-	return b
+	b[p-2], b[p-1] = byte(n)|0x80, byte(n>>7)
+	return true
 }
-
-// End3 is End where three bytes have been left for the length.
-func End3(b []byte, p int) []byte { return moveLength(b, p, 3) }
 
 const (
 	// deepFrom is from which nesting of recursive messages on lengths get
@@ -74,7 +69,7 @@ const (
 	moveMost = 4 << 10
 )
 
-// Open begins a length-delimited field, Close ends it: like End, but for what
+// Open begins a length-delimited field, Close ends it: like Sized, but for what
 // may be nested deeply. tag is one byte, or the last byte of several.
 func (e *Encoder) Open(b []byte, tag byte) []byte {
 	if e.depth >= deepFrom {
@@ -92,7 +87,7 @@ func (e *Encoder) Close(b []byte, p int) []byte {
 		return closeDeep(b, p)
 	}
 	if n >= 1<<7 {
-		return move1(b, p)
+		return Move(b, p, 1)
 	}
 	b[p-1] = byte(n)
 	return b
@@ -102,7 +97,7 @@ func (e *Encoder) Close(b []byte, p int) []byte {
 func closeDeep(b []byte, p int) []byte {
 	n := len(b) - p
 	if n <= moveMost {
-		return moveLength(b, p, deepRoom)
+		return Move(b, p, deepRoom)
 	}
 	putVarint(b[p-deepRoom:p], uint64(n))
 	return b
@@ -116,9 +111,9 @@ func (e *Encoder) open(b []byte, tag uint64) []byte {
 	return e.Open(b, byte(tag))
 }
 
-// moveLength writes the length of b[p:] before it, where room bytes have been
-// left and another number is needed.
-func moveLength(b []byte, p, room int) []byte {
+// Move writes the length of b[p:] before it, where room bytes have been left and
+// another number may be needed.
+func Move(b []byte, p, room int) []byte {
 	n := len(b) - p
 	size := SizeVarint(uint64(n))
 	at := p - room
@@ -487,5 +482,5 @@ func (e *Encoder) Large(b []byte, tag uint64, m Message, n int) []byte {
 	room := SizeVarint(uint64(n) + uint64(n)>>10 + 8)
 	b = append(b, "0123456789"[:room]...) // to be overwritten
 	p := len(b)
-	return moveLength(m.LupineAppend(e, b), p, room)
+	return Move(m.LupineAppend(e, b), p, room)
 }

@@ -173,16 +173,30 @@ func (m *message) appendMessage(f *protogen.Field, v string) {
 	case payload(f.Message) != "":
 		m.P("b = e.Large(b, ", hex(tag), ", ", v, ", len(", v, ".", payload(f.Message), "()))")
 	default:
-		// As many bytes for the length as it is likely to need.
-		end, zeros := "End", ", 0"
-		switch size := likelySize(f.Message, map[*protogen.Message]bool{}); {
-		case size >= 1<<13: // to move so much is dear: rather too much room than too little
-			end, zeros = "End3", ", 0, 0, 0"
-		case size >= 1<<7:
-			end, zeros = "End2", ", 0, 0"
-		}
-		m.P("b = ", m.rt(end), "(", v, ".", appendMethod, "(e, append(b, ", tagBytes(tag), zeros, ")), len(b)+", tagLen(tag)+len(zeros)/3, ")")
+		m.appendSized(tag, v, likelySize(f.Message, map[*protogen.Message]bool{}))
 	}
+}
+
+// appendSized writes what appends a message that is likely to take size bytes,
+// with as many bytes for its length as that needs.
+func (m *message) appendSized(tag uint64, v string, size int) {
+	room, zeros := 1, ", 0"
+	switch {
+	case size >= 1<<13: // to move so much is dear: rather too much room than too little
+		room, zeros = 3, ", 0, 0, 0"
+	case size >= 1<<7:
+		room, zeros = 2, ", 0, 0"
+	}
+	call := v + "." + appendMethod + "(e, append(b, " + tagBytes(tag) + zeros + "))"
+	if room == 3 {
+		m.P("b = ", m.rt("Move"), "(", call, ", len(b)+", tagLen(tag)+room, ", 3)")
+		return
+	}
+	sized := []string{1: "Sized", 2: "Sized2"}[room]
+	m.P("at := len(b) + ", tagLen(tag)+room)
+	m.P("if b = ", call, "; !", m.rt(sized), "(b, at) {")
+	m.P("b = ", m.rt("Move"), "(b, at, ", room, ")")
+	m.P("}")
 }
 
 // tagBytes is a tag's varint as a list of arguments.

@@ -168,10 +168,16 @@ func (x *Area) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Low != nil {
-		b = protobuf.End(x.Low.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Low.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	if x.High != nil {
-		b = protobuf.End(x.High.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.High.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -205,7 +211,10 @@ func (x *Feature) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.PutString(b, 0x0a, x.Name)
 	if x.Location != nil {
-		b = protobuf.End(x.Location.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Location.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -238,7 +247,10 @@ func (x *RouteNote) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Location != nil {
-		b = protobuf.End(x.Location.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Location.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = e.PutString(b, 0x12, x.Message)
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -290,11 +302,23 @@ func (x *RouteSummary) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.Points, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Points, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Points, b, i)
+			}
 		case 0x10:
-			i = protobuf.ReadVarint(&x.Features, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Features, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Features, b, i)
+			}
 		case 0x18:
-			i = protobuf.ReadVarint(&x.Metres, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Metres, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Metres, b, i)
+			}
 		case 0x21:
 			i = protobuf.ReadDouble(&x.Seconds, b, i)
 		default:
@@ -305,4 +329,4 @@ func (x *RouteSummary) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

@@ -238,15 +238,31 @@ func (x *EchoRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x12:
 			i = d.ReadBytes(&x.Payload, b, i)
 		case 0x18:
-			i = protobuf.ReadVarint(&x.Count, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Count, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Count, b, i)
+			}
 		case 0x20:
-			i = protobuf.ReadVarint(&x.DelayMs, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.DelayMs, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.DelayMs, b, i)
+			}
 		case 0x28:
-			i = protobuf.ReadVarint(&x.FailCode, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.FailCode, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.FailCode, b, i)
+			}
 		case 0x32:
 			i = d.ReadString(&x.FailMessage, b, i)
 		case 0x38:
-			i = protobuf.ReadVarint(&x.FailAfter, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.FailAfter, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.FailAfter, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -281,7 +297,11 @@ func (x *EchoReply) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x12:
 			i = d.ReadBytes(&x.Payload, b, i)
 		case 0x18:
-			i = protobuf.ReadVarint(&x.Count, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Count, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Count, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -330,7 +350,10 @@ func (x *Everything) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.AppendByteses(b, 0x122, x.RBytes)
 	b = protobuf.AppendPackedVarint(b, 0x12a, x.REnum)
 	for _, v := range x.RMessage {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0xb2, 0x02, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = v.LupineAppend(e, append(b, 0xb2, 0x02, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.AppendVarints(b, 0x138, x.RUnpacked)
 	if len(x.MString) > 0 {
@@ -357,7 +380,10 @@ func (x *Everything) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = e.Open(append(b, 0xca), 0x02)
 			p := len(b)
 			b = protobuf.AppendVarint(b, 0x08, uint64(k))
-			b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = v.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 			b = e.Close(b, p)
 		}
 	}
@@ -419,7 +445,10 @@ func (x *Everything) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Everything_CMessage:
 		if w != nil {
-			b = protobuf.End(w.CMessage.LupineAppend(e, append(b, 0xaa, 0x03, 0)), len(b)+3)
+			at := len(b) + 3
+			if b = w.CMessage.LupineAppend(e, append(b, 0xaa, 0x03, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	case *Everything_CEnum:
 		if w != nil {
@@ -446,13 +475,29 @@ func (x *Everything) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x15:
 			i = protobuf.ReadFloat(&x.FFloat, b, i)
 		case 0x18:
-			i = protobuf.ReadVarint(&x.FInt32, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.FInt32, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.FInt32, b, i)
+			}
 		case 0x20:
-			i = protobuf.ReadVarint(&x.FInt64, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.FInt64, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.FInt64, b, i)
+			}
 		case 0x28:
-			i = protobuf.ReadVarint(&x.FUint32, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.FUint32, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.FUint32, b, i)
+			}
 		case 0x30:
-			i = protobuf.ReadVarint(&x.FUint64, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.FUint64, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.FUint64, b, i)
+			}
 		case 0x38:
 			i = protobuf.ReadSint(&x.FSint32, b, i)
 		case 0x40:
@@ -466,13 +511,21 @@ func (x *Everything) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x61:
 			i = protobuf.ReadFixed64(&x.FSfixed64, b, i)
 		case 0x68:
-			i = protobuf.ReadBool(&x.FBool, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.FBool, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.FBool, b, i)
+			}
 		case 0x72:
 			i = d.ReadString(&x.FString, b, i)
 		case 0x7a:
 			i = d.ReadBytes(&x.FBytes, b, i)
 		case 0x80:
-			i = protobuf.ReadVarint(&x.FEnum, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.FEnum, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.FEnum, b, i)
+			}
 		case 0x8a:
 			i = d.Message(protobuf.Make(d, 0, &x.FMessage), b, i)
 		case 0xa0:
@@ -518,13 +571,79 @@ func (x *Everything) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x13a:
 			i = protobuf.ReadPackedVarint(&x.RUnpacked, b, i)
 		case 0x142:
-			i = protobuf.ReadMap(d, &x.MString, b, i, 0x142, protobuf.StringKind(), protobuf.StringKind())
+			k, v := protobuf.Pair(&x.MString, b, i, 0x142)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x12:
+					i = d.ReadString(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.MString[k] = v
+			}
 		case 0x14a:
-			i = protobuf.ReadMessageMap(d, &x.MMessage, b, i, 0x14a, protobuf.VarintKind[int32](), protobuf.MessageKind(x.MMessage))
+			k, v := protobuf.Pair(&x.MMessage, b, i, 0x14a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadVarint(&k, entry, i)
+				case 0x12:
+					i = d.Message(protobuf.Make(d, 1, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.MMessage[k] = protobuf.Make(d, 1, &v)
+			}
 		case 0x152:
-			i = protobuf.ReadMap(d, &x.MBytes, b, i, 0x152, protobuf.BoolKind(), protobuf.BytesKind())
+			k, v := protobuf.Pair(&x.MBytes, b, i, 0x152)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadBool(&k, entry, i)
+				case 0x12:
+					i = d.ReadBytes(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				v = []byte{}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.MBytes[k] = v
+			}
 		case 0x15a:
-			i = protobuf.ReadMap(d, &x.MEnum, b, i, 0x15a, protobuf.VarintKind[uint64](), protobuf.EnumKind(x.MEnum))
+			k, v := protobuf.Pair(&x.MEnum, b, i, 0x15a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadVarint(&k, entry, i)
+				case 0x10:
+					i = protobuf.ReadVarint(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.MEnum[k] = v
+			}
 		case 0x190:
 			w := protobuf.Alloc[Everything_CInt32](d, 2)
 			x.Choice, i = w, protobuf.ReadVarint(&w.CInt32, b, i)
@@ -598,4 +717,4 @@ func (x *Everything_Inner) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

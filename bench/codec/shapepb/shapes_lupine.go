@@ -289,7 +289,10 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = e.Open(b, 0x7a)
 			p := len(b)
 			b = protobuf.AppendVarint(b, 0x08, uint64(k))
-			b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = v.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 			b = e.Close(b, p)
 		}
 	}
@@ -308,10 +311,16 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	}
 	if x.Root != nil {
-		b = protobuf.End(x.Root.LupineAppend(e, append(b, 0x8a, 0x01, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.Root.LupineAppend(e, append(b, 0x8a, 0x01, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.List {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x92, 0x01, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = v.LupineAppend(e, append(b, 0x92, 0x01, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.AppendPackedVarint(b, 0x9a, x.History)
 	b = protobuf.AppendPackedFixed64(b, 0xa2, x.Samples)
@@ -328,7 +337,10 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Wide_Tree:
 		if w != nil {
-			b = protobuf.End(w.Tree.LupineAppend(e, append(b, 0xca, 0x01, 0)), len(b)+3)
+			at := len(b) + 3
+			if b = w.Tree.LupineAppend(e, append(b, 0xca, 0x01, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -547,7 +559,7 @@ func (x *Traces) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	for _, v := range x.ResourceSpans {
-		b = protobuf.End3(v.LupineAppend(e, append(b, 0x0a, 0, 0, 0)), len(b)+4)
+		b = protobuf.Move(v.LupineAppend(e, append(b, 0x0a, 0, 0, 0)), len(b)+4, 3)
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -578,10 +590,16 @@ func (x *Traces_ResourceSpans) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 		return b
 	}
 	if x.Resource != nil {
-		b = protobuf.End(x.Resource.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Resource.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.ScopeSpans {
-		b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = v.LupineAppend(e, append(b, 0x12, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	b = e.PutString(b, 0x1a, x.SchemaUrl)
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -617,7 +635,10 @@ func (x *Traces_Resource) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	for _, v := range x.Attributes {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.PutVarint(b, 0x10, uint64(x.DroppedAttributesCount))
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -655,10 +676,16 @@ func (x *Traces_ScopeSpans) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Scope != nil {
-		b = protobuf.End2(x.Scope.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.Scope.LupineAppend(e, append(b, 0x0a, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	for _, v := range x.Spans {
-		b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = v.LupineAppend(e, append(b, 0x12, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	b = e.PutString(b, 0x1a, x.SchemaUrl)
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -696,7 +723,10 @@ func (x *Traces_Scope) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.PutString(b, 0x0a, x.Name)
 	b = e.PutString(b, 0x12, x.Version)
 	for _, v := range x.Attributes {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -739,17 +769,29 @@ func (x *Traces_Span) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutFixed64(b, 0x39, uint64(x.StartTimeUnixNano))
 	b = protobuf.PutFixed64(b, 0x41, uint64(x.EndTimeUnixNano))
 	for _, v := range x.Attributes {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x4a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x4a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.PutVarint(b, 0x50, uint64(x.DroppedAttributesCount))
 	for _, v := range x.Events {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x5a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x5a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.Links {
-		b = protobuf.End2(v.LupineAppend(e, append(b, 0x62, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = v.LupineAppend(e, append(b, 0x62, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	if x.Status != nil {
-		b = protobuf.End(x.Status.LupineAppend(e, append(b, 0x6a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Status.LupineAppend(e, append(b, 0x6a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.PutFixed32(b, 0x75, uint32(x.Flags))
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -817,7 +859,10 @@ func (x *Traces_Event) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutFixed64(b, 0x09, uint64(x.TimeUnixNano))
 	b = e.PutString(b, 0x12, x.Name)
 	for _, v := range x.Attributes {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -854,7 +899,10 @@ func (x *Traces_Link) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutBytes(b, 0x0a, x.TraceId)
 	b = protobuf.PutBytes(b, 0x12, x.SpanId)
 	for _, v := range x.Attributes {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -926,7 +974,10 @@ func (x *Traces_KeyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.PutString(b, 0x0a, x.Key)
 	if x.Value != nil {
-		b = protobuf.End(x.Value.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Value.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }

@@ -81,17 +81,66 @@ func (x *OrcaLoadReport) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x11:
 			i = protobuf.ReadDouble(&x.MemUtilization, b, i)
 		case 0x18:
-			i = protobuf.ReadVarint(&x.Rps, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Rps, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Rps, b, i)
+			}
 		case 0x22:
-			i = protobuf.ReadMap(d, &x.RequestCost, b, i, 0x22, protobuf.StringKind(), protobuf.DoubleKind())
+			k, v := protobuf.Pair(&x.RequestCost, b, i, 0x22)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x11:
+					i = protobuf.ReadDouble(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.RequestCost[k] = v
+			}
 		case 0x2a:
-			i = protobuf.ReadMap(d, &x.Utilization, b, i, 0x2a, protobuf.StringKind(), protobuf.DoubleKind())
+			k, v := protobuf.Pair(&x.Utilization, b, i, 0x2a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x11:
+					i = protobuf.ReadDouble(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Utilization[k] = v
+			}
 		case 0x31:
 			i = protobuf.ReadDouble(&x.RpsFractional, b, i)
 		case 0x39:
 			i = protobuf.ReadDouble(&x.Eps, b, i)
 		case 0x42:
-			i = protobuf.ReadMap(d, &x.NamedMetrics, b, i, 0x42, protobuf.StringKind(), protobuf.DoubleKind())
+			k, v := protobuf.Pair(&x.NamedMetrics, b, i, 0x42)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x11:
+					i = protobuf.ReadDouble(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.NamedMetrics[k] = v
+			}
 		case 0x49:
 			i = protobuf.ReadDouble(&x.ApplicationUtilization, b, i)
 		default:
@@ -102,4 +151,4 @@ func (x *OrcaLoadReport) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

@@ -101,4 +101,4 @@ func (x *OrcaLoadReportRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i i
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

@@ -306,7 +306,11 @@ func (x *BoolValue) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadBool(&x.Value, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.Value, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.Value, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -336,7 +340,11 @@ func (x *Payload) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.Type, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Type, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Type, b, i)
+			}
 		case 0x12:
 			i = d.ReadBytes(&x.Body, b, i)
 		default:
@@ -368,7 +376,11 @@ func (x *EchoStatus) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.Code, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Code, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Code, b, i)
+			}
 		case 0x12:
 			i = d.ReadString(&x.Message, b, i)
 		default:
@@ -432,9 +444,39 @@ func (x *TestOrcaReport) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x11:
 			i = protobuf.ReadDouble(&x.MemoryUtilization, b, i)
 		case 0x1a:
-			i = protobuf.ReadMap(d, &x.RequestCost, b, i, 0x1a, protobuf.StringKind(), protobuf.DoubleKind())
+			k, v := protobuf.Pair(&x.RequestCost, b, i, 0x1a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x11:
+					i = protobuf.ReadDouble(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.RequestCost[k] = v
+			}
 		case 0x22:
-			i = protobuf.ReadMap(d, &x.Utilization, b, i, 0x22, protobuf.StringKind(), protobuf.DoubleKind())
+			k, v := protobuf.Pair(&x.Utilization, b, i, 0x22)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x11:
+					i = protobuf.ReadDouble(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Utilization[k] = v
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -455,17 +497,29 @@ func (x *SimpleRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutBool(b, 0x20, x.FillUsername)
 	b = protobuf.PutBool(b, 0x28, x.FillOauthScope)
 	if x.ResponseCompressed != nil {
-		b = protobuf.End(x.ResponseCompressed.LupineAppend(e, append(b, 0x32, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.ResponseCompressed.LupineAppend(e, append(b, 0x32, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	if x.ResponseStatus != nil {
-		b = protobuf.End(x.ResponseStatus.LupineAppend(e, append(b, 0x3a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.ResponseStatus.LupineAppend(e, append(b, 0x3a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	if x.ExpectCompressed != nil {
-		b = protobuf.End(x.ExpectCompressed.LupineAppend(e, append(b, 0x42, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.ExpectCompressed.LupineAppend(e, append(b, 0x42, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.PutBool(b, 0x48, x.FillServerId)
 	if x.OrcaPerQueryReport != nil {
-		b = protobuf.End2(x.OrcaPerQueryReport.LupineAppend(e, append(b, 0x5a, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.OrcaPerQueryReport.LupineAppend(e, append(b, 0x5a, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -482,15 +536,31 @@ func (x *SimpleRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.ResponseType, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.ResponseType, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.ResponseType, b, i)
+			}
 		case 0x10:
-			i = protobuf.ReadVarint(&x.ResponseSize, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.ResponseSize, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.ResponseSize, b, i)
+			}
 		case 0x1a:
 			i = d.Message(protobuf.Make(d, 0, &x.Payload), b, i)
 		case 0x20:
-			i = protobuf.ReadBool(&x.FillUsername, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.FillUsername, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.FillUsername, b, i)
+			}
 		case 0x28:
-			i = protobuf.ReadBool(&x.FillOauthScope, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.FillOauthScope, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.FillOauthScope, b, i)
+			}
 		case 0x32:
 			i = d.Message(protobuf.Make(d, 1, &x.ResponseCompressed), b, i)
 		case 0x3a:
@@ -498,7 +568,11 @@ func (x *SimpleRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x42:
 			i = d.Message(protobuf.Make(d, 1, &x.ExpectCompressed), b, i)
 		case 0x48:
-			i = protobuf.ReadBool(&x.FillServerId, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.FillServerId, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.FillServerId, b, i)
+			}
 		case 0x5a:
 			i = d.Message(protobuf.Make(d, 3, &x.OrcaPerQueryReport), b, i)
 		default:
@@ -560,7 +634,10 @@ func (x *StreamingInputCallRequest) LupineAppend(e *protobuf.Encoder, b []byte) 
 		b = e.Large(b, 0x0a, x.Payload, len(x.Payload.GetBody()))
 	}
 	if x.ExpectCompressed != nil {
-		b = protobuf.End(x.ExpectCompressed.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.ExpectCompressed.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -608,7 +685,11 @@ func (x *StreamingInputCallResponse) LupineDecode(d *protobuf.Decoder, b []byte)
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.AggregatedPayloadSize, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.AggregatedPayloadSize, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.AggregatedPayloadSize, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -624,7 +705,10 @@ func (x *ResponseParameters) LupineAppend(e *protobuf.Encoder, b []byte) []byte 
 	b = protobuf.PutVarint(b, 0x08, uint64(x.Size))
 	b = protobuf.PutVarint(b, 0x10, uint64(x.IntervalUs))
 	if x.Compressed != nil {
-		b = protobuf.End(x.Compressed.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Compressed.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -641,9 +725,17 @@ func (x *ResponseParameters) LupineDecode(d *protobuf.Decoder, b []byte) (i int)
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.Size, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Size, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Size, b, i)
+			}
 		case 0x10:
-			i = protobuf.ReadVarint(&x.IntervalUs, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.IntervalUs, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.IntervalUs, b, i)
+			}
 		case 0x1a:
 			i = d.Message(protobuf.Make(d, 1, &x.Compressed), b, i)
 		default:
@@ -660,16 +752,25 @@ func (x *StreamingOutputCallRequest) LupineAppend(e *protobuf.Encoder, b []byte)
 	}
 	b = protobuf.PutVarint(b, 0x08, uint64(x.ResponseType))
 	for _, v := range x.ResponseParameters {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	if x.Payload != nil {
 		b = e.Large(b, 0x1a, x.Payload, len(x.Payload.GetBody()))
 	}
 	if x.ResponseStatus != nil {
-		b = protobuf.End(x.ResponseStatus.LupineAppend(e, append(b, 0x3a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.ResponseStatus.LupineAppend(e, append(b, 0x3a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	if x.OrcaOobReport != nil {
-		b = protobuf.End2(x.OrcaOobReport.LupineAppend(e, append(b, 0x42, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.OrcaOobReport.LupineAppend(e, append(b, 0x42, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -686,7 +787,11 @@ func (x *StreamingOutputCallRequest) LupineDecode(d *protobuf.Decoder, b []byte)
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.ResponseType, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.ResponseType, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.ResponseType, b, i)
+			}
 		case 0x12:
 			i = protobuf.ReadMessages(d, 4, &x.ResponseParameters, b, i, 0x12)
 		case 0x1a:
@@ -734,4 +839,4 @@ func (x *StreamingOutputCallResponse) LupineDecode(d *protobuf.Decoder, b []byte
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

@@ -736,7 +736,10 @@ func (x *EchoCaller) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Server != nil {
-		b = protobuf.End(x.Server.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Server.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -899,7 +902,11 @@ func (x *Context) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.Len, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Len, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Len, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -908,4 +915,4 @@ func (x *Context) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

@@ -160,7 +160,25 @@ func (x *Open) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 			w := protobuf.Alloc[Open_Right](d, 2)
 			x.Either, i = w, protobuf.ReadSint(&w.Right, b, i)
 		case 0x5a:
-			i = protobuf.ReadMessageMap(d, &x.Children, b, i, 0x5a, protobuf.Fixed64Kind[int64](), protobuf.MessageKind(x.Children))
+			k, v := protobuf.Pair(&x.Children, b, i, 0x5a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x09:
+					i = protobuf.ReadFixed64(&k, entry, i)
+				case 0x12:
+					i = d.Message(protobuf.Make(d, 0, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Children[k] = protobuf.Make(d, 0, &v)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -196,7 +214,10 @@ func (x *Hidden) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *hidden_Maybe:
 		if w != nil {
-			b = protobuf.End(w.Maybe.LupineAppend(e, append(b, 0x2a, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = w.Maybe.LupineAppend(e, append(b, 0x2a, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	}
 	e.Leave()
@@ -218,7 +239,11 @@ func (x *Hidden) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 			i = d.ReadOptString(&x.xxx_hidden_Name, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 0, 4)
 		case 0x10:
-			i = protobuf.ReadVarint(&x.xxx_hidden_Count, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.xxx_hidden_Count, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.xxx_hidden_Count, b, i)
+			}
 		case 0x1a:
 			i = protobuf.ReadMessages(d, 3, protobuf.New(&x.xxx_hidden_Parts), b, i, 0x1a)
 		case 0x20:
@@ -236,4 +261,4 @@ func (x *Hidden) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

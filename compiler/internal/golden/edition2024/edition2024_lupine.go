@@ -134,7 +134,10 @@ func (x *Reading) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *reading_Socket_:
 		if w != nil {
-			b = protobuf.End(w.Socket.LupineAppend(e, append(b, 0x42, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = w.Socket.LupineAppend(e, append(b, 0x42, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	}
 	e.Leave()
@@ -161,12 +164,31 @@ func (x *Reading) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x1a:
 			i = d.Foreign(protobuf.Make(d, 0, &x.xxx_hidden_At), b, i)
 		case 0x20:
-			i = protobuf.ReadVarint(&x.xxx_hidden_Quality, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.xxx_hidden_Quality, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.xxx_hidden_Quality, b, i)
+			}
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 3, 7)
 		case 0x2a:
 			i = protobuf.ReadMessages(d, 1, protobuf.New(&x.xxx_hidden_Before), b, i, 0x2a)
 		case 0x32:
-			i = protobuf.ReadMap(d, &x.xxx_hidden_Labels, b, i, 0x32, protobuf.StringKind(), protobuf.StringKind())
+			k, v := protobuf.Pair(&x.xxx_hidden_Labels, b, i, 0x32)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x12:
+					i = d.ReadString(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.xxx_hidden_Labels[k] = v
+			}
 		case 0x3a:
 			w := protobuf.Alloc[reading_File](d, 2)
 			x.xxx_hidden_Source, i = w, d.ReadString(&w.File, b, i)
@@ -208,7 +230,11 @@ func (x *Reading_Socket) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 			i = d.ReadOptString(&x.xxx_hidden_Host, b, i)
 			protoimpl.X.SetPresentNonAtomic(&(x.XXX_presence[0]), 0, 2)
 		case 0x10:
-			i = protobuf.ReadVarint(&x.xxx_hidden_Port, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.xxx_hidden_Port, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.xxx_hidden_Port, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -217,4 +243,4 @@ func (x *Reading_Socket) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

@@ -178,7 +178,10 @@ func (x *Book) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Book_Room_:
 		if w != nil {
-			b = protobuf.End(w.Room.LupineAppend(e, append(b, 0x4a, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = w.Room.LupineAppend(e, append(b, 0x4a, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	case *Book_Lost:
 		if w != nil {
@@ -217,39 +220,90 @@ func (x *Book) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		case 0x22:
 			i = protobuf.ReadPackedVarint(&x.Kinds, b, i)
 		case 0x2a:
-			i = protobuf.ReadMessageMap(d, &x.Related, b, i, 0x2a, protobuf.StringKind(), protobuf.MessageKind(x.Related))
+			k, v := protobuf.Pair(&x.Related, b, i, 0x2a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x0a:
+					i = d.ReadString(&k, entry, i)
+				case 0x12:
+					i = d.Message(protobuf.Make(d, 0, &v), entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				d.Check()
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Related[k] = protobuf.Make(d, 0, &v)
+			}
 		case 0x32:
-			i = protobuf.ReadMap(d, &x.ByShelf, b, i, 0x32, protobuf.VarintKind[int32](), protobuf.EnumKind(x.ByShelf))
+			k, v := protobuf.Pair(&x.ByShelf, b, i, 0x32)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadVarint(&k, entry, i)
+				case 0x10:
+					i = protobuf.ReadVarint(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.ByShelf[k] = v
+			}
 		case 0x3a:
-			i = protobuf.ReadMap(d, &x.Blobs, b, i, 0x3a, protobuf.BoolKind(), protobuf.BytesKind())
+			k, v := protobuf.Pair(&x.Blobs, b, i, 0x3a)
+			entry, next := d.Entry(b, i)
+			i = 0
+			for uint(i) < uint(len(entry)) {
+				switch tag, i = protobuf.Tag(entry, i); tag {
+				case 0x08:
+					i = protobuf.ReadBool(&k, entry, i)
+				case 0x12:
+					i = d.ReadBytes(&v, entry, i)
+				default:
+					i = d.Other(entry, i, tag)
+				}
+			}
+			if v == nil {
+				v = []byte{}
+			}
+			if i = d.Leave(i, next); i >= 0 {
+				x.Blobs[k] = v
+			}
 		case 0x42:
-			w := protobuf.Alloc[Book_Shelf](d, 0)
+			w := protobuf.Alloc[Book_Shelf](d, 1)
 			x.Place, i = w, d.ReadString(&w.Shelf, b, i)
 		case 0x4a:
 			w, _ := x.Place.(*Book_Room_)
-			x.Place = protobuf.Make(d, 1, &w)
-			i = d.Message(protobuf.Make(d, 2, &w.Room), b, i)
+			x.Place = protobuf.Make(d, 2, &w)
+			i = d.Message(protobuf.Make(d, 3, &w.Room), b, i)
 		case 0x52:
 			w, _ := x.Place.(*Book_Lost)
-			x.Place = protobuf.Make(d, 3, &w)
-			i = d.Foreign(protobuf.Make(d, 4, &w.Lost), b, i)
+			x.Place = protobuf.Make(d, 4, &w)
+			i = d.Foreign(protobuf.Make(d, 5, &w.Lost), b, i)
 		case 0x58:
-			w := protobuf.Alloc[Book_Nowhere](d, 5)
+			w := protobuf.Alloc[Book_Nowhere](d, 6)
 			x.Place, i = w, protobuf.ReadVarint(&w.Nowhere, b, i)
 		case 0x62:
-			i = d.Foreign(protobuf.Make(d, 6, &x.Extra), b, i)
+			i = d.Foreign(protobuf.Make(d, 7, &x.Extra), b, i)
 		case 0x6a:
-			i = d.Foreign(protobuf.Make(d, 7, &x.Loan), b, i)
+			i = d.Foreign(protobuf.Make(d, 8, &x.Loan), b, i)
 		case 0x72:
-			i = d.Foreign(protobuf.Make(d, 8, &x.Facts), b, i)
+			i = d.Foreign(protobuf.Make(d, 9, &x.Facts), b, i)
 		case 0x7a:
-			i = d.Foreign(protobuf.Make(d, 9, &x.List), b, i)
+			i = d.Foreign(protobuf.Make(d, 10, &x.List), b, i)
 		case 0x82:
-			i = d.Foreign(protobuf.Make(d, 10, &x.Copies), b, i)
+			i = d.Foreign(protobuf.Make(d, 11, &x.Copies), b, i)
 		case 0x8a:
-			i = d.Foreign(protobuf.Make(d, 11, &x.Mask), b, i)
+			i = d.Foreign(protobuf.Make(d, 12, &x.Mask), b, i)
 		case 0x92:
-			i = d.Foreign(protobuf.Make(d, 12, &x.Trouble), b, i)
+			i = d.Foreign(protobuf.Make(d, 13, &x.Trouble), b, i)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -286,9 +340,13 @@ func (x *Book_Room) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.Floor, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Floor, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Floor, b, i)
+			}
 		case 0x12:
-			i = protobuf.ReadMessages(d, 2, &x.Inner, b, i, 0x12)
+			i = protobuf.ReadMessages(d, 3, &x.Inner, b, i, 0x12)
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -326,4 +384,4 @@ func (x *FindRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

@@ -85,7 +85,10 @@ func (x *Wide) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutFarVarint(b, 0xb8, uint64(x.A23))
 	b = protobuf.PutFarVarint(b, 0xc0, uint64(x.A24))
 	if x.A25 != nil {
-		b = protobuf.End(x.A25.LupineAppend(e, append(b, 0xca, 0x01, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.A25.LupineAppend(e, append(b, 0xca, 0x01, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.AppendPackedVarint(b, 0xd2, x.A26)
 	b = e.AppendStrings(b, 0xda, x.A27)
@@ -382,7 +385,10 @@ func (x *Traces) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	for _, v := range x.ResourceSpans {
-		b = protobuf.End2(v.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = v.LupineAppend(e, append(b, 0x0a, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -413,10 +419,16 @@ func (x *ResourceSpans) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Resource != nil {
-		b = protobuf.End(x.Resource.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Resource.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.ScopeSpans {
-		b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = v.LupineAppend(e, append(b, 0x12, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	b = e.PutString(b, 0x1a, x.SchemaUrl)
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -452,7 +464,10 @@ func (x *Resource) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	for _, v := range x.Attributes {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.PutVarint(b, 0x10, uint64(x.DroppedAttributesCount))
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -490,10 +505,16 @@ func (x *ScopeSpans) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Scope != nil {
-		b = protobuf.End2(x.Scope.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.Scope.LupineAppend(e, append(b, 0x0a, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	for _, v := range x.Spans {
-		b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = v.LupineAppend(e, append(b, 0x12, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	b = e.PutString(b, 0x1a, x.SchemaUrl)
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -531,7 +552,10 @@ func (x *Scope) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.PutString(b, 0x0a, x.Name)
 	b = e.PutString(b, 0x12, x.Version)
 	for _, v := range x.Attributes {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -574,14 +598,23 @@ func (x *Span) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutFixed64(b, 0x39, uint64(x.StartTimeUnixNano))
 	b = protobuf.PutFixed64(b, 0x41, uint64(x.EndTimeUnixNano))
 	for _, v := range x.Attributes {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x4a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x4a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.PutVarint(b, 0x50, uint64(x.DroppedAttributesCount))
 	for _, v := range x.Events {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x5a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x5a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	if x.Status != nil {
-		b = protobuf.End(x.Status.LupineAppend(e, append(b, 0x7a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Status.LupineAppend(e, append(b, 0x7a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -644,7 +677,10 @@ func (x *Event) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.PutFixed64(b, 0x09, uint64(x.TimeUnixNano))
 	b = e.PutString(b, 0x12, x.Name)
 	for _, v := range x.Attributes {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -716,7 +752,10 @@ func (x *KeyValue) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = e.PutString(b, 0x0a, x.Key)
 	if x.Value != nil {
-		b = protobuf.End(x.Value.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Value.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }

@@ -153,7 +153,10 @@ func (x *Names) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = e.Open(b, 0x4a)
 			p := len(b)
 			b = e.AppendString(b, 0x0a, k)
-			b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = v.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 			b = e.Close(b, p)
 		}
 	}

@@ -176,10 +176,16 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = e.AppendExtensions(b, &Mixed{extensionFields: x.extensionFields})
 	}
 	if x.Scalars != nil {
-		b = protobuf.End2(x.Scalars.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.Scalars.LupineAppend(e, append(b, 0x0a, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	for _, v := range x.Many {
-		b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = v.LupineAppend(e, append(b, 0x12, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	if len(x.Named) > 0 {
 		keys := protobuf.SortedKeys(e, x.Named)
@@ -191,7 +197,10 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = e.Open(b, 0x1a)
 			p := len(b)
 			b = e.AppendString(b, 0x0a, k)
-			b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+			at := len(b) + 3
+			if b = v.LupineAppend(e, append(b, 0x12, 0, 0)); !protobuf.Sized2(b, at) {
+				b = protobuf.Move(b, at, 2)
+			}
 			b = e.Close(b, p)
 		}
 	}
@@ -230,7 +239,10 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Mixed_One:
 		if w != nil {
-			b = protobuf.End2(w.One.LupineAppend(e, append(b, 0x6a, 0, 0)), len(b)+3)
+			at := len(b) + 3
+			if b = w.One.LupineAppend(e, append(b, 0x6a, 0, 0)); !protobuf.Sized2(b, at) {
+				b = protobuf.Move(b, at, 2)
+			}
 		}
 	case *Mixed_Mixed:
 		if w != nil {
@@ -239,7 +251,10 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Mixed_Inner_:
 		if w != nil {
-			b = protobuf.End(w.Inner_.LupineAppend(e, append(b, 0x7a, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = w.Inner_.LupineAppend(e, append(b, 0x7a, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	case *Mixed_Number:
 		if w != nil {

@@ -350,11 +350,17 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = e.AppendExtensions(b, &Mixed{extensionFields: x.extensionFields})
 	}
 	if x.xxx_hidden_Scalars != nil {
-		b = protobuf.End2(x.xxx_hidden_Scalars.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.xxx_hidden_Scalars.LupineAppend(e, append(b, 0x0a, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	if x.xxx_hidden_Many != nil {
 		for _, v := range *x.xxx_hidden_Many {
-			b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+			at := len(b) + 3
+			if b = v.LupineAppend(e, append(b, 0x12, 0, 0)); !protobuf.Sized2(b, at) {
+				b = protobuf.Move(b, at, 2)
+			}
 		}
 	}
 	if len(x.xxx_hidden_Named) > 0 {
@@ -367,7 +373,10 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = e.Open(b, 0x1a)
 			p := len(b)
 			b = e.AppendString(b, 0x0a, k)
-			b = protobuf.End2(v.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+			at := len(b) + 3
+			if b = v.LupineAppend(e, append(b, 0x12, 0, 0)); !protobuf.Sized2(b, at) {
+				b = protobuf.Move(b, at, 2)
+			}
 			b = e.Close(b, p)
 		}
 	}
@@ -408,7 +417,10 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *mixed_One:
 		if w != nil {
-			b = protobuf.End2(w.One.LupineAppend(e, append(b, 0x6a, 0, 0)), len(b)+3)
+			at := len(b) + 3
+			if b = w.One.LupineAppend(e, append(b, 0x6a, 0, 0)); !protobuf.Sized2(b, at) {
+				b = protobuf.Move(b, at, 2)
+			}
 		}
 	case *mixed_Mixed:
 		if w != nil {
@@ -417,7 +429,10 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *mixed_Inner_:
 		if w != nil {
-			b = protobuf.End(w.Inner_.LupineAppend(e, append(b, 0x7a, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = w.Inner_.LupineAppend(e, append(b, 0x7a, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	case *mixed_Number:
 		if w != nil {

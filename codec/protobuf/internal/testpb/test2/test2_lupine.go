@@ -335,7 +335,10 @@ func (x *Maps) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = e.Open(b, 0x2a)
 			p := len(b)
 			b = protobuf.AppendVarint(b, 0x08, protobuf.Zigzag(int64(k)))
-			b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = v.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 			b = e.Close(b, p)
 		}
 	}
@@ -1117,7 +1120,10 @@ func (x *Groups_Many) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.OptVarint(b, 0x08, x.Number)
 	if x.Scalars != nil {
-		b = protobuf.End(x.Scalars.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Scalars.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -1193,7 +1199,10 @@ func (x *Oneofs) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Oneofs_Scalars:
 		if w != nil {
-			b = protobuf.End(w.Scalars.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = w.Scalars.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	case *Oneofs_Data:
 		if w != nil {
@@ -1358,10 +1367,16 @@ func (x *Extends) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.One != nil {
-		b = protobuf.End(x.One.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.One.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.Many {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }

@@ -156,7 +156,10 @@ func (x *Lists) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = protobuf.AppendByteses(b, 0x7a, x.Bytes)
 	b = protobuf.AppendPackedVarint(b, 0x82, x.Mood)
 	for _, v := range x.Scalars {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x8a, 0x01, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = v.LupineAppend(e, append(b, 0x8a, 0x01, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.AppendVarints(b, 0x90, x.Loose)
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -278,7 +281,10 @@ func (x *Maps) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 			b = e.Open(b, 0x12)
 			p := len(b)
 			b = e.AppendString(b, 0x0a, k)
-			b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = v.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 			b = e.Close(b, p)
 		}
 	}
@@ -662,7 +668,10 @@ func (x *Oneofs) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Oneofs_Scalars:
 		if w != nil {
-			b = protobuf.End(w.Scalars.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = w.Scalars.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	case *Oneofs_Mood:
 		if w != nil {
@@ -679,7 +688,10 @@ func (x *Oneofs) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		}
 	case *Oneofs_Nested_:
 		if w != nil {
-			b = protobuf.End(w.Nested.LupineAppend(e, append(b, 0x3a, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = w.Nested.LupineAppend(e, append(b, 0x3a, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	}
 	e.Leave()
@@ -784,19 +796,34 @@ func (x *Mixed) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = e.Close(v.LupineAppend(e, b), len(b))
 	}
 	if x.Oneofs != nil {
-		b = protobuf.End(x.Oneofs.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Oneofs.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	if x.Maps != nil {
-		b = protobuf.End2(x.Maps.LupineAppend(e, append(b, 0x22, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.Maps.LupineAppend(e, append(b, 0x22, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	if x.Lists != nil {
-		b = protobuf.End2(x.Lists.LupineAppend(e, append(b, 0x2a, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.Lists.LupineAppend(e, append(b, 0x2a, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	if x.Other != nil {
-		b = protobuf.End(x.Other.LupineAppend(e, append(b, 0x32, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Other.LupineAppend(e, append(b, 0x32, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.Others {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x3a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x3a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	e.Leave()
 	return protobuf.AppendUnknown(b, x.unknownFields)

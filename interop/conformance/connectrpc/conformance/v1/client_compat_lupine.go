@@ -21,7 +21,10 @@ func (x *ClientCompatRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 	b = protobuf.PutVarint(b, 0x38, uint64(x.Port))
 	b = protobuf.PutBytes(b, 0x42, x.ServerTlsCert)
 	if x.ClientTlsCreds != nil {
-		b = protobuf.End(x.ClientTlsCreds.LupineAppend(e, append(b, 0x4a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.ClientTlsCreds.LupineAppend(e, append(b, 0x4a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.PutVarint(b, 0x50, uint64(x.MessageReceiveLimit))
 	b = e.OptString(b, 0x5a, x.Service)
@@ -29,7 +32,10 @@ func (x *ClientCompatRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 	b = protobuf.PutVarint(b, 0x68, uint64(x.StreamType))
 	b = protobuf.PutBool(b, 0x70, x.UseGetHttpMethod)
 	for _, v := range x.RequestHeaders {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x7a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x7a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.RequestMessages {
 		b = e.Foreign(b, 0x82, v)
@@ -37,10 +43,16 @@ func (x *ClientCompatRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 	b = protobuf.OptVarint(b, 0x88, x.TimeoutMs)
 	b = protobuf.PutFarVarint(b, 0x90, uint64(x.RequestDelayMs))
 	if x.Cancel != nil {
-		b = protobuf.End(x.Cancel.LupineAppend(e, append(b, 0x9a, 0x01, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.Cancel.LupineAppend(e, append(b, 0x9a, 0x01, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	if x.RawRequest != nil {
-		b = protobuf.End2(x.RawRequest.LupineAppend(e, append(b, 0xa2, 0x01, 0, 0)), len(b)+4)
+		at := len(b) + 4
+		if b = x.RawRequest.LupineAppend(e, append(b, 0xa2, 0x01, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -59,31 +71,63 @@ func (x *ClientCompatRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int
 		case 0x0a:
 			i = d.ReadString(&x.TestName, b, i)
 		case 0x10:
-			i = protobuf.ReadVarint(&x.HttpVersion, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.HttpVersion, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.HttpVersion, b, i)
+			}
 		case 0x18:
-			i = protobuf.ReadVarint(&x.Protocol, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Protocol, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Protocol, b, i)
+			}
 		case 0x20:
-			i = protobuf.ReadVarint(&x.Codec, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Codec, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Codec, b, i)
+			}
 		case 0x28:
-			i = protobuf.ReadVarint(&x.Compression, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Compression, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Compression, b, i)
+			}
 		case 0x32:
 			i = d.ReadString(&x.Host, b, i)
 		case 0x38:
-			i = protobuf.ReadVarint(&x.Port, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Port, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Port, b, i)
+			}
 		case 0x42:
 			i = d.ReadBytes(&x.ServerTlsCert, b, i)
 		case 0x4a:
 			i = d.Message(protobuf.Make(d, 0, &x.ClientTlsCreds), b, i)
 		case 0x50:
-			i = protobuf.ReadVarint(&x.MessageReceiveLimit, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.MessageReceiveLimit, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.MessageReceiveLimit, b, i)
+			}
 		case 0x5a:
 			i = d.ReadOptString(&x.Service, b, i)
 		case 0x62:
 			i = d.ReadOptString(&x.Method, b, i)
 		case 0x68:
-			i = protobuf.ReadVarint(&x.StreamType, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.StreamType, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.StreamType, b, i)
+			}
 		case 0x70:
-			i = protobuf.ReadBool(&x.UseGetHttpMethod, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.UseGetHttpMethod, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.UseGetHttpMethod, b, i)
+			}
 		case 0x7a:
 			i = protobuf.ReadMessages(d, 1, &x.RequestHeaders, b, i, 0x7a)
 		case 0x82:
@@ -91,7 +135,11 @@ func (x *ClientCompatRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int
 		case 0x88:
 			i = protobuf.ReadOptVarint(&x.TimeoutMs, b, i)
 		case 0x90:
-			i = protobuf.ReadVarint(&x.RequestDelayMs, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.RequestDelayMs, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.RequestDelayMs, b, i)
+			}
 		case 0x9a:
 			i = d.Message(protobuf.Make(d, 3, &x.Cancel), b, i)
 		case 0xa2:
@@ -162,11 +210,17 @@ func (x *ClientCompatResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 	switch w := x.Result.(type) {
 	case *ClientCompatResponse_Response:
 		if w != nil {
-			b = protobuf.End2(w.Response.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+			at := len(b) + 3
+			if b = w.Response.LupineAppend(e, append(b, 0x12, 0, 0)); !protobuf.Sized2(b, at) {
+				b = protobuf.Move(b, at, 2)
+			}
 		}
 	case *ClientCompatResponse_Error:
 		if w != nil {
-			b = protobuf.End(w.Error.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = w.Error.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -206,16 +260,25 @@ func (x *ClientResponseResult) LupineAppend(e *protobuf.Encoder, b []byte) []byt
 		return b
 	}
 	for _, v := range x.ResponseHeaders {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.Payloads {
 		b = e.Large(b, 0x12, v, len(v.GetData()))
 	}
 	if x.Error != nil {
-		b = protobuf.End(x.Error.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Error.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.ResponseTrailers {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x22, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x22, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.PutVarint(b, 0x28, uint64(x.NumUnsentRequests))
 	b = protobuf.OptVarint(b, 0x30, x.HttpStatusCode)
@@ -243,7 +306,11 @@ func (x *ClientResponseResult) LupineDecode(d *protobuf.Decoder, b []byte) (i in
 		case 0x22:
 			i = protobuf.ReadMessages(d, 1, &x.ResponseTrailers, b, i, 0x22)
 		case 0x28:
-			i = protobuf.ReadVarint(&x.NumUnsentRequests, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.NumUnsentRequests, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.NumUnsentRequests, b, i)
+			}
 		case 0x30:
 			i = protobuf.ReadOptVarint(&x.HttpStatusCode, b, i)
 		case 0x3a:
@@ -294,7 +361,10 @@ func (x *WireDetails) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		b = e.Foreign(b, 0x12, x.ConnectErrorRaw)
 	}
 	for _, v := range x.ActualHttpTrailers {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = e.OptString(b, 0x22, x.ActualGrpcwebTrailers)
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -312,7 +382,11 @@ func (x *WireDetails) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.ActualStatusCode, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.ActualStatusCode, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.ActualStatusCode, b, i)
+			}
 		case 0x12:
 			i = d.Foreign(protobuf.Make(d, 15, &x.ConnectErrorRaw), b, i)
 		case 0x1a:
@@ -327,4 +401,4 @@ func (x *WireDetails) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

@@ -13,13 +13,22 @@ func (x *Config) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.Features != nil {
-		b = protobuf.End(x.Features.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Features.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.IncludeCases {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.ExcludeCases {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -148,15 +157,35 @@ func (x *ConfigCase) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.Version, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Version, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Version, b, i)
+			}
 		case 0x10:
-			i = protobuf.ReadVarint(&x.Protocol, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Protocol, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Protocol, b, i)
+			}
 		case 0x18:
-			i = protobuf.ReadVarint(&x.Codec, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Codec, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Codec, b, i)
+			}
 		case 0x20:
-			i = protobuf.ReadVarint(&x.Compression, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Compression, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Compression, b, i)
+			}
 		case 0x28:
-			i = protobuf.ReadVarint(&x.StreamType, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.StreamType, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.StreamType, b, i)
+			}
 		case 0x30:
 			i = protobuf.ReadOptBool(&x.UseTls, b, i)
 		case 0x38:
@@ -203,4 +232,4 @@ func (x *TLSCreds) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

@@ -18,7 +18,10 @@ func (x *ServerCompatRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 	b = protobuf.PutBytes(b, 0x2a, x.ClientTlsCert)
 	b = protobuf.PutVarint(b, 0x30, uint64(x.MessageReceiveLimit))
 	if x.ServerCreds != nil {
-		b = protobuf.End(x.ServerCreds.LupineAppend(e, append(b, 0x3a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.ServerCreds.LupineAppend(e, append(b, 0x3a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -35,15 +38,31 @@ func (x *ServerCompatRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.Protocol, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Protocol, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Protocol, b, i)
+			}
 		case 0x10:
-			i = protobuf.ReadVarint(&x.HttpVersion, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.HttpVersion, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.HttpVersion, b, i)
+			}
 		case 0x20:
-			i = protobuf.ReadBool(&x.UseTls, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.UseTls, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.UseTls, b, i)
+			}
 		case 0x2a:
 			i = d.ReadBytes(&x.ClientTlsCert, b, i)
 		case 0x30:
-			i = protobuf.ReadVarint(&x.MessageReceiveLimit, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.MessageReceiveLimit, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.MessageReceiveLimit, b, i)
+			}
 		case 0x3a:
 			i = d.Message(protobuf.Make(d, 0, &x.ServerCreds), b, i)
 		default:
@@ -78,7 +97,11 @@ func (x *ServerCompatResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i in
 		case 0x0a:
 			i = d.ReadString(&x.Host, b, i)
 		case 0x10:
-			i = protobuf.ReadVarint(&x.Port, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Port, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Port, b, i)
+			}
 		case 0x1a:
 			i = d.ReadBytes(&x.PemCert, b, i)
 		default:
@@ -89,4 +112,4 @@ func (x *ServerCompatResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i in
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3

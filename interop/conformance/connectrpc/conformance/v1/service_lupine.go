@@ -379,13 +379,22 @@ func (x *UnaryResponseDefinition) LupineAppend(e *protobuf.Encoder, b []byte) []
 		return b
 	}
 	for _, v := range x.ResponseHeaders {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.ResponseTrailers {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x22, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x22, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	if x.RawResponse != nil {
-		b = protobuf.End2(x.RawResponse.LupineAppend(e, append(b, 0x2a, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.RawResponse.LupineAppend(e, append(b, 0x2a, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	b = protobuf.PutVarint(b, 0x30, uint64(x.ResponseDelayMs))
 	switch w := x.Response.(type) {
@@ -395,7 +404,10 @@ func (x *UnaryResponseDefinition) LupineAppend(e *protobuf.Encoder, b []byte) []
 		}
 	case *UnaryResponseDefinition_Error:
 		if w != nil {
-			b = protobuf.End(w.Error.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = w.Error.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -424,7 +436,11 @@ func (x *UnaryResponseDefinition) LupineDecode(d *protobuf.Decoder, b []byte) (i
 		case 0x22:
 			i = protobuf.ReadMessages(d, 0, &x.ResponseTrailers, b, i, 0x22)
 		case 0x30:
-			i = protobuf.ReadVarint(&x.ResponseDelayMs, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.ResponseDelayMs, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.ResponseDelayMs, b, i)
+			}
 		case 0x2a:
 			i = d.Message(protobuf.Make(d, 4, &x.RawResponse), b, i)
 		default:
@@ -440,18 +456,30 @@ func (x *StreamResponseDefinition) LupineAppend(e *protobuf.Encoder, b []byte) [
 		return b
 	}
 	for _, v := range x.ResponseHeaders {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.AppendByteses(b, 0x12, x.ResponseData)
 	b = protobuf.PutVarint(b, 0x18, uint64(x.ResponseDelayMs))
 	if x.Error != nil {
-		b = protobuf.End(x.Error.LupineAppend(e, append(b, 0x22, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Error.LupineAppend(e, append(b, 0x22, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.ResponseTrailers {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x2a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x2a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	if x.RawResponse != nil {
-		b = protobuf.End2(x.RawResponse.LupineAppend(e, append(b, 0x32, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.RawResponse.LupineAppend(e, append(b, 0x32, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -472,7 +500,11 @@ func (x *StreamResponseDefinition) LupineDecode(d *protobuf.Decoder, b []byte) (
 		case 0x12:
 			i = d.ReadByteses(&x.ResponseData, b, i, 0x12)
 		case 0x18:
-			i = protobuf.ReadVarint(&x.ResponseDelayMs, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.ResponseDelayMs, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.ResponseDelayMs, b, i)
+			}
 		case 0x22:
 			i = d.Message(protobuf.Make(d, 3, &x.Error), b, i)
 		case 0x2a:
@@ -492,7 +524,10 @@ func (x *UnaryRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.ResponseDefinition != nil {
-		b = protobuf.End2(x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	b = protobuf.PutBytes(b, 0x12, x.RequestData)
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -557,7 +592,10 @@ func (x *IdempotentUnaryRequest) LupineAppend(e *protobuf.Encoder, b []byte) []b
 		return b
 	}
 	if x.ResponseDefinition != nil {
-		b = protobuf.End2(x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	b = protobuf.PutBytes(b, 0x12, x.RequestData)
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -622,7 +660,10 @@ func (x *ServerStreamRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 		return b
 	}
 	if x.ResponseDefinition != nil {
-		b = protobuf.End2(x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	b = protobuf.PutBytes(b, 0x12, x.RequestData)
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -687,7 +728,10 @@ func (x *ClientStreamRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte
 		return b
 	}
 	if x.ResponseDefinition != nil {
-		b = protobuf.End2(x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	b = protobuf.PutBytes(b, 0x12, x.RequestData)
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -752,7 +796,10 @@ func (x *BidiStreamRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	if x.ResponseDefinition != nil {
-		b = protobuf.End2(x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.ResponseDefinition.LupineAppend(e, append(b, 0x0a, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	b = protobuf.PutBool(b, 0x10, x.FullDuplex)
 	b = protobuf.PutBytes(b, 0x1a, x.RequestData)
@@ -773,7 +820,11 @@ func (x *BidiStreamRequest) LupineDecode(d *protobuf.Decoder, b []byte) (i int) 
 		case 0x0a:
 			i = d.Message(protobuf.Make(d, 7, &x.ResponseDefinition), b, i)
 		case 0x10:
-			i = protobuf.ReadBool(&x.FullDuplex, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.FullDuplex, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.FullDuplex, b, i)
+			}
 		case 0x1a:
 			i = d.ReadBytes(&x.RequestData, b, i)
 		default:
@@ -873,7 +924,10 @@ func (x *ConformancePayload) LupineAppend(e *protobuf.Encoder, b []byte) []byte 
 	}
 	b = protobuf.PutBytes(b, 0x0a, x.Data)
 	if x.RequestInfo != nil {
-		b = protobuf.End2(x.RequestInfo.LupineAppend(e, append(b, 0x12, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.RequestInfo.LupineAppend(e, append(b, 0x12, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -906,14 +960,20 @@ func (x *ConformancePayload_RequestInfo) LupineAppend(e *protobuf.Encoder, b []b
 		return b
 	}
 	for _, v := range x.RequestHeaders {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.OptVarint(b, 0x10, x.TimeoutMs)
 	for _, v := range x.Requests {
 		b = e.Foreign(b, 0x1a, v)
 	}
 	if x.ConnectGetInfo != nil {
-		b = protobuf.End2(x.ConnectGetInfo.LupineAppend(e, append(b, 0x22, 0, 0)), len(b)+3)
+		at := len(b) + 3
+		if b = x.ConnectGetInfo.LupineAppend(e, append(b, 0x22, 0, 0)); !protobuf.Sized2(b, at) {
+			b = protobuf.Move(b, at, 2)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -950,7 +1010,10 @@ func (x *ConformancePayload_ConnectGetInfo) LupineAppend(e *protobuf.Encoder, b 
 		return b
 	}
 	for _, v := range x.QueryParams {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -1000,7 +1063,11 @@ func (x *Error) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.Code, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Code, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Code, b, i)
+			}
 		case 0x12:
 			i = d.ReadOptString(&x.Message, b, i)
 		case 0x1a:
@@ -1052,22 +1119,37 @@ func (x *RawHTTPRequest) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	b = e.PutString(b, 0x0a, x.Verb)
 	b = e.PutString(b, 0x12, x.Uri)
 	for _, v := range x.Headers {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.RawQueryParams {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x22, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x22, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.EncodedQueryParams {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x2a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x2a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	switch w := x.Body.(type) {
 	case *RawHTTPRequest_Unary:
 		if w != nil {
-			b = protobuf.End(w.Unary.LupineAppend(e, append(b, 0x32, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = w.Unary.LupineAppend(e, append(b, 0x32, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	case *RawHTTPRequest_Stream:
 		if w != nil {
-			b = protobuf.End(w.Stream.LupineAppend(e, append(b, 0x3a, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = w.Stream.LupineAppend(e, append(b, 0x3a, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -1116,7 +1198,10 @@ func (x *RawHTTPRequest_EncodedQueryParam) LupineAppend(e *protobuf.Encoder, b [
 	}
 	b = e.PutString(b, 0x0a, x.Name)
 	if x.Value != nil {
-		b = protobuf.End(x.Value.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Value.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	b = protobuf.PutBool(b, 0x18, x.Base64Encode)
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -1138,7 +1223,11 @@ func (x *RawHTTPRequest_EncodedQueryParam) LupineDecode(d *protobuf.Decoder, b [
 		case 0x12:
 			i = d.Message(protobuf.Make(d, 13, &x.Value), b, i)
 		case 0x18:
-			i = protobuf.ReadBool(&x.Base64Encode, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShortBool(&x.Base64Encode, b, i)
+			} else {
+				i = protobuf.ReadBool(&x.Base64Encode, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -1191,7 +1280,11 @@ func (x *MessageContents) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 			x.Data = protobuf.Make(d, 18, &w)
 			i = d.Foreign(protobuf.Make(d, 9, &w.BinaryMessage), b, i)
 		case 0x20:
-			i = protobuf.ReadVarint(&x.Compression, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Compression, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Compression, b, i)
+			}
 		default:
 			i = d.Unknown(&x.unknownFields, b, i, tag)
 		}
@@ -1205,7 +1298,10 @@ func (x *StreamContents) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 		return b
 	}
 	for _, v := range x.Items {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x0a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x0a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -1238,7 +1334,10 @@ func (x *StreamContents_StreamItem) LupineAppend(e *protobuf.Encoder, b []byte) 
 	b = protobuf.PutVarint(b, 0x08, uint64(x.Flags))
 	b = protobuf.OptVarint(b, 0x10, x.Length)
 	if x.Payload != nil {
-		b = protobuf.End(x.Payload.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = x.Payload.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
 }
@@ -1255,7 +1354,11 @@ func (x *StreamContents_StreamItem) LupineDecode(d *protobuf.Decoder, b []byte) 
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.Flags, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.Flags, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.Flags, b, i)
+			}
 		case 0x10:
 			i = protobuf.ReadOptVarint(&x.Length, b, i)
 		case 0x1a:
@@ -1274,19 +1377,31 @@ func (x *RawHTTPResponse) LupineAppend(e *protobuf.Encoder, b []byte) []byte {
 	}
 	b = protobuf.PutVarint(b, 0x08, uint64(x.StatusCode))
 	for _, v := range x.Headers {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x12, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x12, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	for _, v := range x.Trailers {
-		b = protobuf.End(v.LupineAppend(e, append(b, 0x2a, 0)), len(b)+2)
+		at := len(b) + 2
+		if b = v.LupineAppend(e, append(b, 0x2a, 0)); !protobuf.Sized(b, at) {
+			b = protobuf.Move(b, at, 1)
+		}
 	}
 	switch w := x.Body.(type) {
 	case *RawHTTPResponse_Unary:
 		if w != nil {
-			b = protobuf.End(w.Unary.LupineAppend(e, append(b, 0x1a, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = w.Unary.LupineAppend(e, append(b, 0x1a, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	case *RawHTTPResponse_Stream:
 		if w != nil {
-			b = protobuf.End(w.Stream.LupineAppend(e, append(b, 0x22, 0)), len(b)+2)
+			at := len(b) + 2
+			if b = w.Stream.LupineAppend(e, append(b, 0x22, 0)); !protobuf.Sized(b, at) {
+				b = protobuf.Move(b, at, 1)
+			}
 		}
 	}
 	return protobuf.AppendUnknown(b, x.unknownFields)
@@ -1304,7 +1419,11 @@ func (x *RawHTTPResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 		}
 		switch tag {
 		case 0x08:
-			i = protobuf.ReadVarint(&x.StatusCode, b, i)
+			if protobuf.Short(b, i) {
+				i = protobuf.ReadShort(&x.StatusCode, b, i)
+			} else {
+				i = protobuf.ReadVarint(&x.StatusCode, b, i)
+			}
 		case 0x12:
 			i = protobuf.ReadMessages(d, 0, &x.Headers, b, i, 0x12)
 		case 0x1a:
@@ -1325,4 +1444,4 @@ func (x *RawHTTPResponse) LupineDecode(d *protobuf.Decoder, b []byte) (i int) {
 }
 
 // The runtime must be one that this code was written for.
-const _ = protobuf.GeneratedVersion2
+const _ = protobuf.GeneratedVersion3
