@@ -18,8 +18,8 @@ const (
 
 	// maxSlab is the most bytes allocated together for values that are likely
 	// to come, maxList for elements that have been counted. The allocator adds a
-	// word to what has pointers, and has a size class of 4 KiB.
-	maxSlab = 4<<10 - 8
+	// word to what has pointers, and has a size class of 8 KiB.
+	maxSlab = 8<<10 - 8
 	maxList = 16 << 10
 )
 
