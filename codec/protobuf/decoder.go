@@ -360,13 +360,16 @@ func (d *Decoder) ReadString(p *string, b []byte, i int) int {
 		return i
 	}
 	if n <= maxShort && cap(b)-i >= maxShort {
-		// All words are within b's memory, which is the input.
-		at, rest, bits := unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), i), n, uint64(0)
-		for ; rest > 8; rest -= 8 {
-			bits |= word(at)
-			at = unsafe.Add(at, 8)
+		// All words are within b's memory, which is the input. They may overlap.
+		at, bits := unsafe.Add(unsafe.Pointer(unsafe.SliceData(b)), i), uint64(0)
+		switch {
+		case n >= 16:
+			bits = word(at) | word(unsafe.Add(at, 8)) | word(unsafe.Add(at, n-16)) | word(unsafe.Add(at, n-8))
+		case n >= 8:
+			bits = word(at) | word(unsafe.Add(at, n-8))
+		default:
+			bits = word(at) << (uint(8-n) * 8 & 63) // only what is ours
 		}
-		bits |= word(at) << (uint(8-rest) * 8 & 63) // of the last one only what is ours
 		if bits&high != 0 && !utf8.Valid(b[i:i+n]) {
 			return badUTF8
 		}
