@@ -2,10 +2,12 @@ package protobuf_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 
@@ -168,6 +170,40 @@ func TestWireEdges(t *testing.T) {
 }
 
 // Every beginning of a valid encoding gets the library's verdict.
+// Long lists of numbers that all take as many bytes.
+func TestPackedWidths(t *testing.T) {
+	for bits := range 64 {
+		m := &bench.Ints{Values: slices.Repeat([]int64{1 << bits}, 1000+bits)}
+		if err := sameDecode(t, m.ProtoReflect().Type(), sameEncode(t, m), 0); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A varint of any length, the right one or not, at any distance from both ends of
+// the input.
+func TestVarintEnds(t *testing.T) {
+	mt := (&test3.Scalars{}).ProtoReflect().Type()
+	for before := range 12 {
+		for _, v := range []uint64{0, 1, 1 << 6, 1 << 7, 1 << 14, 1 << 20, 1 << 34, 1 << 41, 1 << 48, 1 << 55, 1 << 56, 1 << 62, 1<<64 - 1} {
+			src := append(bytes.Repeat([]byte{0x18, 0}, before/2), make([]byte, 0, 30)...)
+			if before%2 == 1 {
+				src = append(src, 0x18, 0x80, 0)
+			}
+			src = append(src, 0x20)
+			src = append(src, binary.AppendUvarint(nil, v)...)
+			sameDecode(t, mt, src, 0)
+			for cut := range 4 { // too short, and then with other bytes that go on
+				sameDecode(t, mt, src[:len(src)-min(cut, len(src))], 0)
+				src = append(src[:len(src)-1], src[len(src)-1]|0x80)
+				sameDecode(t, mt, src, 0)
+				src = append(src, byte(cut))
+				sameDecode(t, mt, src, 0)
+			}
+		}
+	}
+}
+
 func TestTruncation(t *testing.T) {
 	for _, mt := range messageTypes() {
 		r := &filler{Rand: rand.New(rand.NewPCG(7, 7))}

@@ -150,6 +150,7 @@ func TestAllocations(t *testing.T) {
 		f    func(buf []byte) []byte
 	}{
 		"encode": {0, func(buf []byte) []byte { b, _ := c.Append(buf[:0], wideMessage); return b }},
+		"encode into nothing": {1, func(buf []byte) []byte { c.Append(nil, wideMessage); return buf }},
 		// The list and one copy for all strings.
 		"decode strings": {2, func(buf []byte) []byte { c.Decode(src, strs); return buf }},
 	} {
@@ -177,6 +178,47 @@ func TestConcurrent(t *testing.T) {
 				var back bench.Traces
 				if err := (protobuf.Codec{}).Decode(want, &back); err != nil || !proto.Equal(&back, m) {
 					t.Errorf("decoded otherwise: %v", err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// The bookkeeping of a Decode goes from one to the next, whatever their messages'
+// types, which use the same slots; memory of messages does not.
+func TestDecodesAreApart(t *testing.T) {
+	tree := &test2.Tree{Value: proto.Int64(1)}
+	for i := range 40 {
+		tree = &test2.Tree{Left: tree, More: []*test2.Tree{{Value: proto.Int64(int64(i))}, {}}}
+	}
+	kept := []proto.Message{traces(1, 3), tree, wide(), traces(2, 5)}
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			var got []proto.Message
+			for range 5 {
+				for _, m := range kept {
+					src, err := proto.Marshal(m)
+					if err != nil {
+						t.Error(err)
+					}
+					back := m.ProtoReflect().New().Interface()
+					if err := (protobuf.Codec{}).Decode(src, back); err != nil {
+						t.Error(err)
+					}
+					got = append(got, back)
+				}
+				// What failed half-way leaves nothing behind either.
+				src, _ := proto.Marshal(kept[0])
+				_ = protobuf.Codec{}.Decode(src[:len(src)-1], new(bench.Traces))
+				if !protobuf.IdleSlotsAreEmpty() {
+					t.Error("memory of a message is held on to")
+				}
+			}
+			for i, m := range got {
+				if !proto.Equal(m, kept[i%len(kept)]) {
+					t.Errorf("message %d, a %T, is not what was encoded", i, m)
 				}
 			}
 		})
