@@ -149,7 +149,7 @@ func TestAllocations(t *testing.T) {
 		most float64
 		f    func(buf []byte) []byte
 	}{
-		"encode": {0, func(buf []byte) []byte { b, _ := c.Append(buf[:0], wideMessage); return b }},
+		"encode":              {0, func(buf []byte) []byte { b, _ := c.Append(buf[:0], wideMessage); return b }},
 		"encode into nothing": {1, func(buf []byte) []byte { c.Append(nil, wideMessage); return buf }},
 		// The list and one copy for all strings.
 		"decode strings": {2, func(buf []byte) []byte { c.Decode(src, strs); return buf }},
