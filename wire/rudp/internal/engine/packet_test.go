@@ -269,7 +269,7 @@ func (g *gcm) Open(packet []byte, number uint64) ([]byte, bool) {
 	return frames, err == nil
 }
 
-func TestSealerTakesAnAEAD(t *testing.T) {
+func testAEAD(t *testing.T) cipher.AEAD {
 	block, err := aes.NewCipher(make([]byte, 16))
 	if err != nil {
 		t.Fatal(err)
@@ -278,7 +278,11 @@ func TestSealerTakesAnAEAD(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s Sealer = &gcm{aead: aead}
+	return aead
+}
+
+func TestSealerTakesAnAEAD(t *testing.T) {
+	var s Sealer = &gcm{aead: testAEAD(t)}
 	b := append(AppendHeader([]byte("before"), Header{KindHandshake, 7, 1 << 40}), 1, 0)
 	b = s.Seal(b, 6, 1<<40)
 	h, d := ParseHeader(b[6:], s.Overhead())

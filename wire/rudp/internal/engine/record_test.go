@@ -384,3 +384,24 @@ func TestRecordsAllocateNothing(t *testing.T) {
 		t.Errorf("SealMessage: %v allocations", n)
 	}
 }
+
+// A small call's two datagrams have the lengths that section 6 counts with.
+func TestSizesOfSmallCall(t *testing.T) {
+	w, _ := testDicts(t)
+	seal := &gcm{aead: testAEAD(t)}
+	record := SealMessage(make([]byte, MessageRoom+64), CompressionNone)
+	packet := func(bits Type, stream []byte) int {
+		b := AppendHeader(nil, Header{KindData0, 1, 1000})
+		b = AppendAck(b, 500, []AckRange{{1000, 1000}})
+		b = AppendStream(b, bits|StreamFin, CallName{0, 1000}, 0, stream)
+		return len(seal.Seal(b, 0, 1000))
+	}
+	head, err := AppendHead(nil, &Head{Path: "/a/b", Timed: true, Timeout: 5_000_000}, w, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, reply := packet(0, append(head, record...)), packet(StreamReply, record)
+	if request != 117 || reply != 111 {
+		t.Errorf("CALL %d, REPLY %d bytes; section 6 says 117 and 111", request, reply)
+	}
+}
