@@ -93,7 +93,7 @@ func (w *wire) greet(ctx context.Context, raw net.Conn, to lupine.Endpoint, prox
 	sk := newSock(raw)
 	s := &session{
 		encs: w.encs, scheme: "http", agent: userAgent(opts.UserAgent),
-		blocks: make(map[*lupine.Method]*hpack.Block), selfRead: sk.plain(),
+		blocks: make(map[*lupine.Method]*hpack.Block),
 	}
 	s.authority = authority(to)
 	var secure *tls.Conn

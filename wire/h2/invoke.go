@@ -45,7 +45,7 @@ func (s *session) invoke(ctx context.Context, st *clientStream, call *lupine.Cal
 	s.eng.Send(&st.Stream, st.out.b, true, outLimit)
 	s.flush(s.eng.Streams() > 1)
 	for !st.done {
-		if s.reader == nobody && s.selfRead && s.dead == nil {
+		if s.mayLead() {
 			s.lead(st, wantEnd)
 			continue
 		}

@@ -22,7 +22,7 @@ func TestKickWhileFlushing(t *testing.T) {
 			}
 			s.mu.Lock()
 			s.lastTurn = s.turns // as if a whole tick had passed
-			reading := s.reader == caller && !s.kicked
+			reading := s.reader == receiver && !s.kicked
 			s.mu.Unlock()
 			if reading {
 				s.readTick()

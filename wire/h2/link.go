@@ -23,7 +23,7 @@ func clock() int64 { return int64(time.Since(began)) }
 // link is one connection with its engine: what client and server have in common.
 //
 // Two roles are passed around. Who writes (writing) takes Out and hands it to
-// the kernel for everybody. Who reads (see session and served) owns rbuf.
+// the kernel for everybody. Who reads (see roles) owns rbuf.
 type link struct {
 	mu   sync.Mutex
 	eng  *engine.Conn
@@ -33,7 +33,8 @@ type link struct {
 	recs *records  // what tls reads from
 	peer linkUser
 
-	// The reader's.
+	// The reader's; see lead.go for who that is.
+	roles
 	rbuf   []byte
 	rr, rw int
 	small  int // reads in a row that left most of rbuf unused
@@ -67,6 +68,14 @@ type link struct {
 type linkUser interface {
 	// event takes one event of the engine.
 	event(now int64, ev engine.Event)
+	// processed ends a batch of events; it calls finishBatch.
+	processed(now int64)
+	// unread ends the link because reading failed.
+	unread(err error)
+	// calls is how many there are.
+	calls() int
+	// startReader has a goroutine read for all, which is the background reader.
+	startReader()
 	// drained is told that a stream's pending bytes are free again.
 	drained(*engine.Stream)
 	// tick is called about once a second while streams are open.
@@ -98,6 +107,7 @@ func (l *link) init(s *sock, t *tls.Conn, eng *engine.Conn, user linkUser, cfg *
 		l.period = min(l.period, cfg.KeepAlive)
 	}
 	l.rbuf = make([]byte, minRead)
+	l.selfRead = s.plain()
 	s.handshaken()
 }
 
@@ -430,6 +440,9 @@ func (l *link) shut() {
 	if l.house != nil {
 		l.house.Stop()
 	}
+	if l.ticker != nil {
+		l.ticker.Stop()
+	}
 	var broken *engine.Error
 	if errors.As(l.dead, &broken) || l.dead == errDrained {
 		parted := l.parted
@@ -457,6 +470,7 @@ func (l *link) shut() {
 type waiter struct {
 	ch     chan bool // true: nobody else touches the stream any more
 	parked bool
+	reads  bool // it would read for itself
 }
 
 // wake ends w's wait: after the batch that is being processed, if there is one.

@@ -24,8 +24,6 @@ type served struct {
 	queue   []*serverCall // calls to start, in order
 	queueAt int
 
-	// Who reads: the goroutine whose turn it is; see run.
-	turn     uint64
 	now      int64       // when the reader last had something
 	inline   *serverCall // the handler that the reader is running
 	runs     uint64      // handlers run by the reader
@@ -64,38 +62,17 @@ func newServed(l *listener, sk *sock, secure *tls.Conn, first []byte) *served {
 	return sv
 }
 
-// run reads and starts calls until the link ends or another goroutine has taken
-// the reader's turn: then the handler that ran here took too long.
+// run is the background reader: it reads and starts calls until the link ends or the
+// role is another's: the only call's handler reads for itself, or the handler that
+// ran here took too long.
 func (sv *served) run() {
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
-	sv.turn++
-	turn := sv.turn
-	for {
-		now := clock()
-		sv.now = now
-		sv.eng.Received(now)
-		sv.process(now)
-		if len(sv.woken) > 0 && sv.wakeBatch(sv.queueAt == len(sv.queue)) {
-			sv.writeOut()
-		}
-		if !sv.settled && sv.dead == nil && sv.eng.PeerSettled() {
-			sv.settled = true
-			sv.sock.SetDeadline(time.Time{})
-		}
-		for sv.queueAt < len(sv.queue) {
-			c := sv.queue[sv.queueAt]
-			sv.queue[sv.queueAt] = nil
-			sv.queueAt++
-			if sv.dead == nil && c.route.quick() {
-				if sv.runHere(c); sv.turn != turn {
-					return
-				}
-				continue
-			}
-			sv.l.workers.Go(c)
-		}
-		sv.queue, sv.queueAt = sv.queue[:0], 0
+	sv.reader = background
+	sv.turns++
+	turn := sv.turns
+	sv.took(nil) // what came with the handshake, or another reader left
+	for sv.runQueue(turn) {
 		sv.flush(false)
 		if sv.dead != nil {
 			return
@@ -103,18 +80,75 @@ func (sv *served) run() {
 		sv.mu.Unlock()
 		err := sv.fill()
 		sv.mu.Lock()
-		if sv.dead != nil {
-			return
-		}
-		if err != nil {
-			if !sv.settled && timedOut(err) {
-				sv.stats.count(limitHandshake)
-			}
-			sv.die(brokenRead(err))
-			return
-		}
+		sv.took(err)
 	}
 }
+
+// processed ends a batch of events.
+func (sv *served) processed(now int64) {
+	sv.now = now
+	if !sv.settled && sv.dead == nil && sv.eng.PeerSettled() {
+		sv.settled = true
+		sv.sock.SetDeadline(time.Time{})
+	}
+	background := sv.reader == background
+	sv.finishBatch(!background || sv.queueAt == len(sv.queue))
+	if !background {
+		// A handler reads for itself: it must not run those of others.
+		for _, c := range sv.queue[sv.queueAt:] {
+			sv.l.workers.Go(c)
+		}
+		clear(sv.queue)
+		sv.queue, sv.queueAt = sv.queue[:0], 0
+	}
+}
+
+// runQueue starts the calls that have come, and reports whether the background reader
+// that has had the role since turn still has it.
+func (sv *served) runQueue(turn uint64) bool {
+	for sv.turns == turn && sv.queueAt < len(sv.queue) {
+		c := sv.queue[sv.queueAt]
+		sv.queue[sv.queueAt] = nil
+		sv.queueAt++
+		if sv.dead == nil && c.route.quick() {
+			sv.runHere(c)
+			continue
+		}
+		sv.l.workers.Go(c)
+	}
+	if sv.turns != turn {
+		return false
+	}
+	sv.queue, sv.queueAt = sv.queue[:0], 0
+	return true
+}
+
+// unread ends the link because reading failed.
+func (sv *served) unread(err error) {
+	if !sv.settled && timedOut(err) {
+		sv.stats.count(limitHandshake)
+	}
+	sv.die(brokenRead(err))
+}
+
+// calls is how many handlers run or are about to.
+func (sv *served) calls() int { return sv.eng.Held() }
+
+// readOn has the goroutine of a handler that has returned read on if nobody does.
+func (sv *served) readOn() {
+	sv.mu.Lock()
+	free := sv.reader == nobody && sv.dead == nil
+	if free {
+		sv.reader = background
+	}
+	sv.mu.Unlock()
+	if free {
+		sv.run()
+	}
+}
+
+// startReader has another goroutine read.
+func (sv *served) startReader() { sv.l.workers.Go(workers.Func(sv.run)) }
 
 // watchTick is the period of the watchdog. Two of them bound how long a handler
 // that the reader runs can keep it from reading.
@@ -145,8 +179,7 @@ func (sv *served) runHere(c *serverCall) {
 		}
 		sv.inline = nil
 		if !returned { // the handler has ended the reader's goroutine
-			sv.turn++
-			sv.l.workers.Go(workers.Func(sv.run))
+			sv.readBehind()
 		}
 	}()
 	sv.mu.Unlock()
@@ -177,8 +210,7 @@ func (sv *served) bark() {
 	case sv.inline != nil:
 		sv.inline.route.blocked()
 		sv.inline = nil
-		sv.turn++ // the goroutine in the handler is no reader any more
-		sv.l.workers.Go(workers.Func(sv.run))
+		sv.readBehind() // the goroutine in the handler is no reader any more
 	}
 }
 

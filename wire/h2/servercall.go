@@ -288,8 +288,12 @@ func (c *serverCall) recycle() {
 
 // Run runs the handler; it makes the call a task.
 func (c *serverCall) Run() {
-	c.execute(c.direct)
+	sv, direct := c.sv, c.direct
+	c.execute(direct)
 	c.recycle()
+	if !direct {
+		sv.readOn() // Recv may have read for itself
+	}
 }
 
 // execute runs the handler and sends what it returns. timed says to note how long
@@ -429,9 +433,14 @@ func (c *serverCall) fetch(ctx context.Context) error {
 			return io.EOF
 		}
 		sv.flush(sv.eng.Held() > 1)
-		if c.in.whole > 0 || c.over || c.stream.RecvEnd {
+		if c.ready(wantMessage) {
 			continue
 		}
+		if sv.mayLead() {
+			sv.lead(c, wantMessage)
+			continue
+		}
+		c.recvWait.reads = true
 		if err := sv.park(ctx, &c.recvWait); err != nil {
 			return err
 		}
@@ -452,6 +461,12 @@ func (c *serverCall) fetch(ctx context.Context) error {
 	}
 	return nil
 }
+
+// ready reports whether Recv need not wait. The lock is held.
+func (c *serverCall) ready(wanted) bool { return c.in.whole > 0 || c.over || c.stream.RecvEnd }
+
+// open reports whether the call counts, as it does until its handler has returned.
+func (c *serverCall) open() bool { return true }
 
 // gone is the error of a handler whose client has left.
 func (c *serverCall) gone() error {

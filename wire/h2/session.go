@@ -34,15 +34,7 @@ type session struct {
 
 	goneAway error // what the server's GOAWAY said, if that was an error
 
-	// Who reads; see lead.go.
-	reader   reader
-	turns    uint64 // changes whenever the reader's role does
-	lastTurn uint64 // at the last tick
-	selfRead bool   // callers may read
-	kicked   bool   // the caller that reads is to stop
-	ticking  bool
-	ticker   *time.Timer
-	bgReader chan struct{}
+	bgReader chan struct{} // wakes readLoop
 }
 
 // maxBlocks bounds the kept header blocks of one session: generated methods are
@@ -141,9 +133,6 @@ func (s *session) broken(err error) {
 		s.eng.TakeOut(nil) // and never will
 	}
 	s.quiet()
-	if s.ticker != nil {
-		s.ticker.Stop()
-	}
 }
 
 // drained is told that a stream's pending bytes are free again.
@@ -154,6 +143,46 @@ func (s *session) drained(es *engine.Stream) {
 }
 
 func (*session) flushed() {}
+
+func (s *session) processed(int64) { s.finishBatch(true) }
+
+func (s *session) unread(err error) { s.die(brokenRead(err)) }
+
+func (s *session) calls() int { return s.eng.Streams() }
+
+// startReader wakes or starts readLoop. The lock is held.
+func (s *session) startReader() {
+	if s.bgReader == nil {
+		s.bgReader = make(chan struct{}, 1)
+		go s.readLoop()
+	}
+	s.bgReader <- struct{}{} // there is room: it has the role, or wants it
+}
+
+// readLoop is the background reader.
+func (s *session) readLoop() {
+	for {
+		select {
+		case <-s.bgReader:
+		case <-s.closed:
+			return
+		}
+		s.mu.Lock()
+		turn := s.turns
+		for s.dead == nil && s.turns == turn {
+			busy := s.eng.Streams() > 0
+			s.mu.Unlock()
+			err := s.fill()
+			s.mu.Lock()
+			s.took(err)
+			// The last caller is back at work: it may read its next reply itself.
+			if busy && s.selfRead && s.turns == turn && s.eng.Streams() == 0 && s.dead == nil {
+				s.passTo(nobody)
+			}
+		}
+		s.mu.Unlock()
+	}
+}
 
 // tick ends calls that have waited past their safety net.
 func (s *session) tick(int64) {

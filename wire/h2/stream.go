@@ -49,15 +49,6 @@ type clientStream struct {
 	payload []byte // the array that taken is a part of; the receiver's
 }
 
-// wanted is what a goroutine waits for.
-type wanted uint8
-
-const (
-	wantEnd wanted = iota
-	wantMessage
-	wantHeader
-)
-
 // ready reports whether what is wanted is there. The lock is held.
 func (st *clientStream) ready(w wanted) bool {
 	switch {
@@ -70,6 +61,9 @@ func (st *clientStream) ready(w wanted) bool {
 	}
 	return false
 }
+
+// open reports whether the call is not over. The lock is held.
+func (st *clientStream) open() bool { return !st.done }
 
 // headers takes a header block of the server.
 func (st *clientStream) headers(ev *engine.Event) {
@@ -488,10 +482,11 @@ func (st *clientStream) wait(ctx context.Context, want wanted) error {
 	if st.ready(want) {
 		return nil
 	}
-	if s.reader == nobody && s.selfRead && s.dead == nil {
+	if s.mayLead() {
 		s.lead(st, want)
 		return nil
 	}
+	st.recvWait.reads = want == wantMessage
 	return s.park(ctx, &st.recvWait)
 }
 
