@@ -46,7 +46,7 @@ func (s *session) invoke(ctx context.Context, st *clientStream, call *lupine.Cal
 	s.flush(s.eng.Streams() > 1)
 	for !st.done {
 		if s.mayLead() {
-			s.lead(st, wantEnd)
+			s.lead(ctx, nil, st, &st.recvWait, wantEnd)
 			continue
 		}
 		alone, err := s.await(ctx, &st.recvWait)

@@ -1,6 +1,9 @@
 package h2
 
-import "time"
+import (
+	"context"
+	"time"
+)
 
 // Who reads a connection.
 //
@@ -11,10 +14,12 @@ import "time"
 // stream's receiver when it has something for it, and takes it back as soon as there
 // are others.
 //
-// A ticker sees to the rest: who has read for a whole tick is kicked off (its context
-// may have ended, which a read does not notice), and a connection that nobody has
-// read from for a whole tick gets the background reader (there may be news, other
-// calls or a goodbye).
+// Who waits for something on a connection that nobody reads has the background reader
+// read it. A ticker sees to the rest: a connection that nobody has read for a whole
+// tick gets the background reader, too (there may be news, other calls or a goodbye).
+// Its period is long: to wait for the network with a timer that is due sooner than the
+// kernel's own makes the kernel set the clock's alarm anew each time, which costs more
+// than to read and write a small message.
 type reader uint8
 
 const (
@@ -23,14 +28,20 @@ const (
 	background
 )
 
-// readTick is the ticker's period. Two of them bound how long a live connection
-// is without a reader.
-const readTick = 500 * time.Microsecond
+const (
+	// readTick is the ticker's period. Two of them bound how long a live connection
+	// is without a reader.
+	readTick = 10 * time.Millisecond
 
-// shyness is how many messages of a lone stream the background reader keeps the role
-// for after the stream's receiver has held it for nothing, or has not come back for
-// it in time: each time costs a kick or a wake-up.
-const shyness = 32
+	// slowTurn is how long the receiver of a lone stream may take before it reads
+	// again. Meanwhile nobody reads: other calls may be waiting.
+	slowTurn = 100 * time.Microsecond
+
+	// A receiver that takes longer does not read for itself for so many messages. They
+	// double each time.
+	minShy = 32
+	maxShy = 4096
+)
 
 // kickTime is a deadline in the past.
 var kickTime = time.Unix(1, 0)
@@ -38,11 +49,16 @@ var kickTime = time.Unix(1, 0)
 // roles is who reads a link. Its lock guards it.
 type roles struct {
 	reader   reader
-	turns    uint64 // changes whenever the role does
-	lastTurn uint64 // at the last tick
-	selfRead bool   // the connection can be read by whoever waits
-	kicked   bool   // the receiver that reads is to stop
-	shy      int    // messages for which the background reader keeps the role
+	turns    uint64  // changes whenever the role does
+	lastTurn uint64  // at the last tick
+	selfRead bool    // the connection can be read by whoever waits
+	led      *waiter // whose receiver reads
+	kicked   bool    // it is to stop
+	lookUp   func()  // kickReceiver, once that was needed
+	lastRead int64
+	passed   int64 // when it last had something for a stream that goes on; 0: not lately
+	shy      int   // messages for which the background reader keeps the role
+	shyFor   int   // what shy was set to
 	ticking  bool
 	ticker   *time.Timer
 }
@@ -51,7 +67,7 @@ type roles struct {
 // the link's lock held.
 type reading interface {
 	ready(wanted) bool
-	// open reports whether the call still counts.
+	// open reports whether the call goes on.
 	open() bool
 }
 
@@ -67,12 +83,25 @@ const (
 // mayLead reports whether a receiver may read for itself now. The lock is held.
 func (l *link) mayLead() bool { return l.reader == nobody && l.selfRead && l.dead == nil }
 
-// lead reads on behalf of r until r.ready(want), or until it is kicked, or others
-// have come. The lock is held before and after.
-func (l *link) lead(r reading, want wanted) {
+// lead reads on behalf of r, which waits at w, until r.ready(want), or until it is
+// kicked, or others have come whose handlers the background reader could run. r sees to
+// it that its waiter is woken when watched ends, and that it has not ended yet; if ctx is
+// another, it is watched here. The lock is held before and after.
+func (l *link) lead(ctx, watched context.Context, r reading, w *waiter, want wanted) {
+	if done := ctx.Done(); done != nil && (watched == nil || done != watched.Done()) {
+		if l.lookUp == nil {
+			l.lookUp = l.kickReceiver
+		}
+		stop := context.AfterFunc(ctx, l.lookUp)
+		defer stop()
+	}
+	if l.passed != 0 {
+		l.judge(clock() - l.passed)
+	}
+	l.led = w
 	l.passTo(receiver)
 	over := false
-	for l.dead == nil && !r.ready(want) && !over {
+	for l.dead == nil && !over && !r.ready(want) {
 		l.mu.Unlock()
 		err := l.fill()
 		l.mu.Lock()
@@ -83,20 +112,59 @@ func (l *link) lead(r reading, want wanted) {
 			}
 		}
 		l.took(err)
+		over = over || l.peer.crowded()
 	}
-	// took lets go of the lock to write: the ticker may have come in between.
-	if l.pardon() {
-		over = true
-	}
+	// took lets go of the lock to write: a kick may have come in between.
+	over = l.pardon() || over
+	l.led, l.passed = nil, 0
 	calls := l.peer.calls()
 	if r.open() {
 		calls--
+		over = over || l.shy > 0
+		l.passed = l.lastRead
 	}
 	if l.dead == nil && (over || calls > 0) {
 		l.readBehind()
 		return
 	}
 	l.passTo(nobody)
+}
+
+// judge looks at how long the receiver of a lone stream took before it read again.
+// The lock is held.
+func (l *link) judge(took int64) {
+	if took <= int64(slowTurn) {
+		l.shyFor = 0
+		return
+	}
+	l.shyFor = min(max(2*l.shyFor, minShy), maxShy)
+	l.shy = l.shyFor
+}
+
+// wakeUp wakes w from outside.
+func (l *link) wakeUp(w *waiter) {
+	l.mu.Lock()
+	l.wake(w)
+	l.mu.Unlock()
+}
+
+// kickReceiver has the receiver that reads stop. It may be another one by now than was
+// meant: then the background reader takes over for nothing.
+func (l *link) kickReceiver() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.reader == receiver {
+		l.kick()
+	}
+}
+
+// kick has the receiver that reads stop, unless it is at work on what it has read, after
+// which it looks anyway. The lock is held.
+func (l *link) kick() {
+	if !l.batching && !l.kicked {
+		l.kicked = true
+		l.conn.SetReadDeadline(kickTime)
+	}
 }
 
 // passTo gives the role to a receiver or to nobody. The lock is held.
@@ -127,6 +195,7 @@ func (l *link) took(err error) {
 		return
 	}
 	now := clock()
+	l.lastRead = now
 	l.eng.Received(now)
 	l.process(now)
 	l.peer.processed(now)
@@ -159,6 +228,7 @@ func (l *link) lone() bool {
 		l.shy--
 		return false
 	}
+	l.passed = l.lastRead
 	return true
 }
 
@@ -195,11 +265,7 @@ func (l *link) readTick() {
 		l.tickOn()
 		return
 	}
-	l.shy = shyness
 	if l.reader == nobody {
 		l.readBehind()
-		return
 	}
-	l.kicked = true
-	l.conn.SetReadDeadline(kickTime)
 }

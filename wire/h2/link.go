@@ -74,6 +74,8 @@ type linkUser interface {
 	unread(err error)
 	// calls is how many there are.
 	calls() int
+	// crowded reports whether a receiver must not read on for all.
+	crowded() bool
 	// startReader has a goroutine read for all, which is the background reader.
 	startReader()
 	// drained is told that a stream's pending bytes are free again.
@@ -477,6 +479,8 @@ type waiter struct {
 // The lock is held.
 func (l *link) wake(w *waiter) {
 	switch {
+	case w == l.led:
+		l.kick()
 	case !w.parked:
 	case l.batching:
 		w.parked = false
@@ -507,8 +511,16 @@ func (l *link) wakeBatch(write bool) (writer bool) {
 	}
 	l.mu.Lock()
 	l.woken = woken[:0]
+	for i, n := 0, 0; writer && i < maxYields && len(l.eng.Out) > n; i++ {
+		n = len(l.eng.Out)
+		l.mu.Unlock()
+		runtime.Gosched()
+		l.mu.Lock()
+	}
 	return writer
 }
+
+const maxYields = 8
 
 // park waits until w is woken or ctx ends, whose error it then returns. The lock
 // is held before and after.
@@ -527,6 +539,9 @@ func (l *link) await(ctx context.Context, w *waiter) (alone bool, err error) {
 		w.ch = make(chan bool, 1)
 	}
 	w.parked = true
+	if l.reader == nobody && l.dead == nil {
+		l.readBehind()
+	}
 	l.mu.Unlock()
 	done := ctx.Done()
 	if done == nil {

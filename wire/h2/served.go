@@ -29,6 +29,8 @@ type served struct {
 	runs     uint64      // handlers run by the reader
 	lastRun  uint64      // at the last tick of the watchdog
 	watching bool
+	alert    bool // at its short period
+	crowd    bool // there was more than one call since the last tick
 	watchdog *time.Timer
 
 	okBlock  hpack.Block
@@ -147,12 +149,19 @@ func (sv *served) readOn() {
 	}
 }
 
+// crowded reports whether there are calls that the background reader could run.
+func (sv *served) crowded() bool { return sv.eng.Held() > 1 }
+
 // startReader has another goroutine read.
 func (sv *served) startReader() { sv.l.workers.Go(workers.Func(sv.run)) }
 
-// watchTick is the period of the watchdog. Two of them bound how long a handler
-// that the reader runs can keep it from reading.
-const watchTick = 500 * time.Microsecond
+// Periods of the watchdog. Two of them bound how long a handler that the reader runs
+// can keep it from reading: the short one where other calls are there, the long one
+// where they would have to come first; see readTick for why not always the short one.
+const (
+	watchTick = 500 * time.Microsecond
+	loneTick  = 10 * time.Millisecond
+)
 
 // timedRuns is how many runs of handlers on the reader's goroutine there are to one
 // that is timed: reading the clock costs as much as a quick handler.
@@ -163,7 +172,9 @@ const timedRuns = 8
 func (sv *served) runHere(c *serverCall) {
 	sv.inline = c
 	sv.runs++
-	if !sv.watching {
+	crowd := sv.eng.Held() > 1
+	sv.crowd = sv.crowd || crowd
+	if !sv.watching || crowd && !sv.alert {
 		sv.watch()
 	}
 	timed := sv.runs%timedRuns == 0
@@ -190,11 +201,16 @@ func (sv *served) runHere(c *serverCall) {
 // watch starts the watchdog's clock. The lock is held.
 func (sv *served) watch() {
 	sv.watching, sv.lastRun = true, sv.runs
+	sv.alert, sv.crowd = sv.crowd, false
+	period := loneTick
+	if sv.alert {
+		period = watchTick
+	}
 	if sv.watchdog == nil {
-		sv.watchdog = time.AfterFunc(watchTick, sv.bark)
+		sv.watchdog = time.AfterFunc(period, sv.bark)
 		return
 	}
-	sv.watchdog.Reset(watchTick)
+	sv.watchdog.Reset(period)
 }
 
 // bark looks whether the reader is still in the handler that it was in a tick ago,

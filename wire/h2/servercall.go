@@ -44,6 +44,7 @@ type serverCall struct {
 	refusal uint16 // HTTP status to answer with when the request has ended; see refuseAtEnd
 
 	recvWait, sendWait waiter
+	unwatch            func() bool // forgets the context of a handler that has read for itself
 
 	waiting      int // bytes of the reply that wait for window; see served.tick
 	waitingSince int64
@@ -322,6 +323,9 @@ func (c *serverCall) execute(timed bool) {
 // conclude sends how the call ended, and its only reply if it is a direct one.
 func (c *serverCall) conclude(failed *lupine.Error, reply *buffer) {
 	sv := c.sv
+	if c.unwatch != nil {
+		c.unwatch()
+	}
 	sv.mu.Lock()
 	if !c.over {
 		if failed != nil {
@@ -437,7 +441,13 @@ func (c *serverCall) fetch(ctx context.Context) error {
 			continue
 		}
 		if sv.mayLead() {
-			sv.lead(c, wantMessage)
+			if c.unwatch == nil {
+				c.unwatch = context.AfterFunc(c.ServerCall, c.contextEnded)
+			}
+			if err := c.ServerCall.Err(); err != nil {
+				return err
+			}
+			sv.lead(ctx, c.ServerCall, c, &c.recvWait, wantMessage)
 			continue
 		}
 		c.recvWait.reads = true
@@ -465,8 +475,11 @@ func (c *serverCall) fetch(ctx context.Context) error {
 // ready reports whether Recv need not wait. The lock is held.
 func (c *serverCall) ready(wanted) bool { return c.in.whole > 0 || c.over || c.stream.RecvEnd }
 
-// open reports whether the call counts, as it does until its handler has returned.
+// open reports whether the call goes on, as it does until its handler has returned.
 func (c *serverCall) open() bool { return true }
+
+// contextEnded wakes a handler that may be reading for itself.
+func (c *serverCall) contextEnded() { c.sv.wakeUp(&c.recvWait) }
 
 // gone is the error of a handler whose client has left.
 func (c *serverCall) gone() error {

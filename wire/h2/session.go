@@ -150,6 +150,8 @@ func (s *session) unread(err error) { s.die(brokenRead(err)) }
 
 func (s *session) calls() int { return s.eng.Streams() }
 
+func (*session) crowded() bool { return false }
+
 // startReader wakes or starts readLoop. The lock is held.
 func (s *session) startReader() {
 	if s.bgReader == nil {

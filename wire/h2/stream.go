@@ -483,7 +483,7 @@ func (st *clientStream) wait(ctx context.Context, want wanted) error {
 		return nil
 	}
 	if s.mayLead() {
-		s.lead(st, want)
+		s.lead(ctx, st.ctx, st, &st.recvWait, want)
 		return nil
 	}
 	st.recvWait.reads = want == wantMessage
