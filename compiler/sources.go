@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/bufbuild/protocompile/experimental/source"
 )
@@ -97,7 +98,7 @@ func (s *sources) open(name string) opened {
 	}
 	for _, disk := range s.candidates(name) {
 		text, err := readSource(disk)
-		if errors.Is(err, fs.ErrNotExist) {
+		if absent(err) {
 			continue
 		}
 		if err != nil {
@@ -114,6 +115,12 @@ func (s *sources) open(name string) opened {
 		return opened{err: fs.ErrNotExist}
 	}
 	return opened{file: source.NewFile("<built-in>/"+name, text), text: text}
+}
+
+// absent reports whether err says that no file has that name, or that none could: an
+// import may name anything.
+func absent(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.EINVAL) || errors.Is(err, syscall.ENAMETOOLONG)
 }
 
 // tooOld reports whether a file is a descriptor.proto that knows no editions, as
