@@ -84,7 +84,7 @@ var bad = []struct {
 	{"two names of a Go package", Sources{"a.proto": head + "import \"b.proto\";\n", "b.proto": "syntax = \"proto3\";\noption go_package = \"example.com/x;y\";\n"},
 		"a.proto:2:1: error: Go package example.com/x is named x here but y in b.proto\n"},
 	{"import that no file can be named like", Sources{"a.proto": head + "import \"b\\0.proto\";\n"},
-		"a.proto:3:8: error: "},
+		"a.proto:3:1: error: imported file \"b\\\\0.proto\" not found\n"},
 	{"comma in a file's name", Sources{"a.proto": head + "import \"a,b.proto\";\n", "a,b.proto": head},
 		"a.proto:1:1: error: file name \"a,b.proto\" holds a comma"},
 }
