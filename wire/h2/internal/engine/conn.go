@@ -61,6 +61,7 @@ type Conn struct {
 	assembling   int64 // sum of grants
 	wantFirst    *Stream
 	wantLast     *Stream
+	burst        burst
 	readyFirst   *Stream
 	readyLast    *Stream
 	headersAt    int

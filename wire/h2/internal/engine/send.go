@@ -115,7 +115,9 @@ func (c *Conn) Send(s *Stream, data []byte, end bool, limit int) {
 	}
 	s.pending, s.pendingEnd = data, end
 	c.ready(s)
-	c.Pump(limit)
+	if n < BurstMin {
+		c.Pump(limit)
+	}
 }
 
 // Finish sends a server's trailers on s, after its pending data: the fields of
@@ -180,7 +182,7 @@ func (c *Conn) frameData(s *Stream, p []byte, end bool) {
 
 // ready puts s into the list of streams that can send, if it can.
 func (c *Conn) ready(s *Stream) {
-	if s.queued || len(s.pending) == 0 || s.sendWindow <= 0 {
+	if s.queued || s.bursting || len(s.pending) == 0 || s.sendWindow <= 0 {
 		return
 	}
 	s.queued, s.nextReady = true, nil
@@ -265,6 +267,9 @@ func (c *Conn) remove(s *Stream) {
 	}
 	if c.dataStream == s {
 		c.dataStream = nil
+	}
+	if c.burst.s == s {
+		c.burst.s = nil
 	}
 	c.Assembled(s)
 	if s.queued {

@@ -36,6 +36,7 @@ type Stream struct {
 	tail       []hpack.Pair
 	hasTail    bool
 
+	bursting               bool // its data is being written from where it is
 	queued                 bool // in the list of streams ready to send
 	nextReady              *Stream
 	nextWant               *Stream
