@@ -43,7 +43,10 @@ type link struct {
 	woken    []*waiter // who is to be woken after that
 
 	writing  bool
-	soon     bool // the background writer was asked to flush
+	parts    [][]byte       // of a burst
+	lent     *engine.Stream // whose data is being written from where it is
+	lentBuf  *buffer        // what holds it, if it was given back meanwhile
+	soon     bool           // the background writer was asked to flush
 	spare    []byte
 	taken    int64 // bytes that have left Out
 	left     int64 // bytes that may have left the process: no more than these
@@ -218,19 +221,29 @@ func (l *link) flush(yield bool) {
 // caller has taken the role; the lock is held before and after.
 func (l *link) writeOut() {
 	for {
-		l.eng.Pump(outLimit)
-		if len(l.eng.Out) == 0 {
+		long := l.cutBurst()
+		if long == 0 {
+			l.eng.Pump(outLimit)
+		}
+		if len(l.eng.Out) == 0 && long == 0 {
 			break
 		}
 		b := l.eng.TakeOut(l.spare)
 		l.spare = nil
-		l.taken += int64(len(b))
+		l.taken += int64(len(b) + long)
 		l.left = l.taken
-		l.mu.Unlock()
-		n, err := l.write(b)
-		full := err == nil && l.sock.full()
-		l.mu.Lock()
-		l.left -= int64(len(b) - n)
+		var full bool
+		var n int
+		var err error
+		if long > 0 {
+			n, full, err = l.writeBurst(b)
+		} else {
+			l.mu.Unlock()
+			n, err = l.write(b)
+			full = err == nil && l.sock.full()
+			l.mu.Lock()
+		}
+		l.left -= int64(len(b) + long - n)
 		if cap(b) <= 4*outLimit {
 			l.spare = b[:0]
 		}
@@ -250,6 +263,60 @@ func (l *link) writeOut() {
 		return
 	}
 	l.peer.flushed()
+}
+
+// maxBurst is the most of a long message that is offered to the kernel at once, while
+// nothing else is to be sent.
+const maxBurst = 1 << 20
+
+// cutBurst takes a burst from the engine if there is one, and returns its length.
+func (l *link) cutBurst() (n int) {
+	if !canGather || !l.sock.plain() || l.tls != nil {
+		return 0
+	}
+	l.parts = l.eng.Burst(append(l.parts[:0], nil), engine.BurstMin/2, maxBurst)
+	for _, p := range l.parts {
+		n += len(p)
+	}
+	return n
+}
+
+// writeBurst writes b and the burst that was cut, as far as the kernel takes them. It
+// returns how much of both has left or is kept, and whether something is kept. The lock
+// is held before and after.
+func (l *link) writeBurst(b []byte) (n int, full bool, err error) {
+	l.parts[0] = b
+	parts := l.parts
+	if len(b) == 0 {
+		parts = parts[1:]
+	}
+	l.lent = l.eng.Bursting()
+	l.mu.Unlock()
+	n, err = l.sock.gather(parts)
+	l.mu.Lock()
+	took := max(n-len(b), 0)
+	head, payload, _ := l.eng.Wrote(took)
+	if rest := b[min(n, len(b)):]; len(rest)+len(head)+len(payload) > 0 && err == nil {
+		l.sock.keep(rest)
+		l.sock.keep(head)
+		l.sock.keep(payload)
+		n += len(rest) + len(head) + len(payload)
+		full = true
+	}
+	l.lent = nil
+	l.lentBuf.free()
+	l.lentBuf = nil
+	clear(l.parts)
+	return n, full, err
+}
+
+// giveBack frees the buffer of a stream's message, once nobody writes from it.
+func (l *link) giveBack(es *engine.Stream, b *buffer) {
+	if b != nil && l.lent == es && l.lentBuf == nil {
+		l.lentBuf = b
+		return
+	}
+	b.free()
 }
 
 // write hands b to the kernel, or to what keeps it until the kernel takes it. n is

@@ -267,7 +267,7 @@ func (c *serverCall) refuse(err *lupine.Error) {
 // sent notes that the bytes of out are free again.
 func (c *serverCall) sent() {
 	if c.out != nil {
-		c.out.free()
+		c.sv.giveBack(&c.stream, c.out)
 		c.out = nil
 	}
 	c.sv.wake(&c.sendWait)

@@ -21,9 +21,10 @@ type sock struct {
 	spare    []byte
 
 	// Arguments and results of try.
-	buf []byte
-	n   int
-	err error
+	buf  []byte
+	bufs [][]byte // instead of buf
+	n    int
+	err  error
 }
 
 func newSock(c net.Conn) *sock {
@@ -38,7 +39,11 @@ func newSock(c net.Conn) *sock {
 	}
 	if s.raw != nil {
 		s.try = func(fd uintptr) bool {
-			s.n, s.err = tryWrite(fd, s.buf)
+			if s.bufs != nil {
+				s.n, s.err = tryGather(fd, s.bufs)
+			} else {
+				s.n, s.err = tryWrite(fd, s.buf)
+			}
 			return true
 		}
 	}
@@ -80,6 +85,23 @@ func (s *sock) attempt(p []byte) (int, error) {
 		err = s.err
 	}
 	return s.n, err
+}
+
+// gather offers bufs to the kernel, once, and returns how much it took. Nothing of them
+// is kept. Nothing may be kept already.
+func (s *sock) gather(bufs [][]byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.bufs = bufs
+	defer func() { s.bufs = nil }()
+	return s.attempt(nil)
+}
+
+// keep adds to what is kept.
+func (s *sock) keep(p []byte) {
+	s.mu.Lock()
+	s.kept = append(s.kept, p...)
+	s.mu.Unlock()
 }
 
 // cork makes Write keep everything.

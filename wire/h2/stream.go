@@ -272,8 +272,8 @@ func (st *clientStream) finish(err *lupine.Error) {
 
 // sent notes that the bytes of out are free again.
 func (st *clientStream) sent() {
-	if !st.unary && st.out != nil {
-		st.out.free()
+	if st.out != nil && (!st.unary || st.done) {
+		st.s.giveBack(&st.Stream, st.out)
 		st.out = nil
 	}
 	st.s.wake(&st.sendWait)

@@ -53,6 +53,9 @@ func (c *Conn) Burst(bufs [][]byte, least, most int) [][]byte {
 	return bufs
 }
 
+// Bursting returns the stream whose data is being written, or nil.
+func (c *Conn) Bursting() *Stream { return c.burst.s }
+
 // Wrote ends a burst of which the first n bytes, headers included, have left. head and
 // payload, which may be empty, must follow before anything else: the rest of the frame
 // that was begun, or the next one, so that there is something to wait for. left is how
