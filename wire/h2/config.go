@@ -104,8 +104,9 @@ const (
 	// DefaultDecompressBudget is shared by all that have none of their own.
 	DefaultDecompressBudget = grpcmsg.DefaultDecompressBudget
 
-	// connWindow is the connection's receive window to begin with.
-	connWindow = 1 << 20
+	// connWindow is the connection's receive window. It is given back at once, so that it
+	// bounds no memory; streams' windows do. The larger it is, the fewer updates.
+	connWindow = 16 << 20
 	// assembly bounds the extra window for messages larger than their stream's.
 	assembly = 16 << 20
 	// maxFrame is the SETTINGS_MAX_FRAME_SIZE that we announce: no more than a new
@@ -141,7 +142,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Window < DefaultWindow || c.Window > 1<<31-1 {
 		return c, fmt.Errorf("h2: Config.Window is %d: it must be from %d to %d", c.Window, DefaultWindow, 1<<31-1)
 	}
-	c.MaxWindow = min(max(c.MaxWindow, c.Window, connWindow), 1<<31-1)
+	c.MaxWindow = min(max(c.MaxWindow, c.Window), 1<<31-1)
 	if c.MaxHeaderBytes > 1<<20 {
 		return c, errors.New("h2: Config.MaxHeaderBytes is above 1 MiB")
 	}
@@ -182,7 +183,7 @@ func ownBudget(bytes int, s *Stats) *grpcmsg.Budget {
 // engine is what the state machine is told of c.
 func (c *Config) engine(server bool) engine.Config {
 	e := engine.Config{
-		Server: server, StreamWindow: int32(c.Window), ConnWindow: int32(max(connWindow, c.Window)), MaxWindow: int32(c.MaxWindow),
+		Server: server, StreamWindow: int32(c.Window), ConnWindow: int32(max(connWindow, c.MaxWindow)), MaxWindow: int32(c.MaxWindow),
 		Assembly: assembly, MaxHeaderBytes: c.MaxHeaderBytes, MaxHeaderFields: c.MaxHeaderFields, MaxFrame: maxFrame,
 		Hit: c.Stats.hit, KeepAlive: int64(c.KeepAlive), KeepAliveTimeout: int64(c.KeepAliveTimeout),
 	}

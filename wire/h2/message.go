@@ -37,7 +37,7 @@ func getBufferFor(n int) *buffer {
 	}
 	b := bigPool.Get().(*buffer)
 	if cap(b.b) < n {
-		b.b = make([]byte, 0, n)
+		b.b = make([]byte, 0, n+n/8) // the next one may be a little longer
 	}
 	return b
 }
@@ -72,7 +72,7 @@ func (h *sizeHint) get() int { return int(h.n.Load()) }
 // saw notes a message of n bytes. Small ones are all the same.
 func (h *sizeHint) saw(n int) {
 	if n > maxPooled/2 || h.n.Load() != 0 {
-		h.n.Store(int64(n + n/8))
+		h.n.Store(int64(grpcmsg.PrefixLen + n))
 	}
 }
 

@@ -92,7 +92,7 @@ type bdp struct {
 
 // sample sends the PING, at a moment when a good part of a window has come in.
 func (c *Conn) sample(now int64) {
-	if c.bdp.under || c.recvTarget >= int64(c.cfg.MaxWindow) || !c.mayPing() {
+	if c.bdp.under || c.streamTarget >= int64(c.cfg.MaxWindow) || !c.mayPing() {
 		return
 	}
 	c.bdp.under, c.bdp.bytes, c.bdp.sent = true, 0, now
@@ -107,13 +107,11 @@ func (c *Conn) sampled(now int64) {
 	c.bdp.under = false
 	took := max(now-c.bdp.sent, 1)
 	rate := c.bdp.bytes * 1e9 / took
-	if c.bdp.bytes*3 < c.recvTarget*2 && c.bdp.bytes*3 < c.streamTarget*2 || rate <= c.bdp.best {
+	if c.bdp.bytes*3 < c.streamTarget*2 || rate <= c.bdp.best {
 		return
 	}
 	c.bdp.best = rate
-	w := min(2*c.bdp.bytes, int64(c.cfg.MaxWindow))
-	c.recvTarget = max(c.recvTarget, w)
-	c.streamTarget = max(c.streamTarget, w)
+	c.streamTarget = max(c.streamTarget, min(2*c.bdp.bytes, int64(c.cfg.MaxWindow)))
 }
 
 // heard notes HEADERS or DATA of the peer. They may have been sent before the PINGs

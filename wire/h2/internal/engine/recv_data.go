@@ -21,7 +21,7 @@ func (c *Conn) beginData(now int64, h frameHeader, ev *Event) *Error {
 	c.bdp.bytes += n
 	// The connection's window is given back at once: what one stream does not
 	// read must not stop the others. Streams' own windows bound memory.
-	c.creditConn(now)
+	c.creditConn()
 
 	c.inData, c.dataStream = true, nil
 	c.dataLeft = h.length
@@ -53,6 +53,9 @@ func (c *Conn) beginData(now int64, h frameHeader, ev *Event) *Error {
 	s.unread += n
 	c.dataStream = s
 	c.heard(now)
+	if s.recvWindow < s.target/2 {
+		c.sample(now) // a larger window might help
+	}
 	if n == 0 {
 		c.inData = false
 		if !c.dataEnd {
@@ -176,14 +179,13 @@ func (c *Conn) creditStream(s *Stream) {
 }
 
 // creditConn opens the connection's window when half of it is used up.
-func (c *Conn) creditConn(now int64) {
+func (c *Conn) creditConn() {
 	credit := c.recvTarget - c.recvWindow
 	if credit < c.recvTarget/2 {
 		return
 	}
 	c.recvWindow += credit
 	c.Out = appendWindow(c.Out, 0, uint32(credit))
-	c.sample(now)
 }
 
 // Want says that a message on s needs n more bytes than have come, and that
