@@ -55,8 +55,8 @@ type Config struct {
 	// read, to begin with; the least is 65,535, which zero means. Streams that
 	// are read quickly get more, up to MaxWindow.
 	Window int
-	// MaxWindow bounds the windows of streams and connection, which grow with the
-	// path's bandwidth-delay product. Zero means 8 MiB.
+	// MaxWindow bounds the windows of streams, which grow with the path's
+	// bandwidth-delay product. Zero means 8 MiB.
 	MaxWindow int
 
 	// HandshakeTimeout bounds what comes before the first call: TLS, preface,

@@ -121,11 +121,13 @@ func (l *link) lead(ctx, watched context.Context, r reading, w *waiter, want wan
 	if r.open() {
 		calls--
 		over = over || l.shy > 0
-		l.passed = l.lastRead
 	}
 	if l.dead == nil && (over || calls > 0) {
 		l.readBehind()
 		return
+	}
+	if r.open() {
+		l.passed = l.lastRead
 	}
 	l.passTo(nobody)
 }
@@ -266,6 +268,10 @@ func (l *link) readTick() {
 		return
 	}
 	if l.reader == nobody {
+		if l.passed != 0 {
+			l.judge(int64(readTick))
+			l.passed = 0
+		}
 		l.readBehind()
 	}
 }

@@ -587,6 +587,8 @@ func (l *link) wakeBatch(write bool) (writer bool) {
 	return writer
 }
 
+// maxYields is how often the writer lets others run first, as long as they add to what
+// is to be written: on several processors they may not all be back after one turn.
 const maxYields = 8
 
 // park waits until w is woken or ctx ends, whose error it then returns. The lock
