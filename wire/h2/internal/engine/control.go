@@ -84,6 +84,7 @@ func (c *Conn) windowUpdate(now int64, h frameHeader, p []byte, ev *Event) *Erro
 // bdp estimates how many bytes are on the path at once: what comes in between a
 // PING and its acknowledgement. The receive windows follow it.
 type bdp struct {
+	due   bool  // a stream has used up half of its window
 	bytes int64 // since the PING
 	sent  int64
 	under bool

@@ -53,8 +53,9 @@ func (c *Conn) beginData(now int64, h frameHeader, ev *Event) *Error {
 	s.unread += n
 	c.dataStream = s
 	c.heard(now)
-	if s.recvWindow < s.target/2 {
-		c.sample(now) // a larger window might help
+	if c.bdp.due {
+		c.bdp.due = false
+		c.sample(now)
 	}
 	if n == 0 {
 		c.inData = false
@@ -176,6 +177,7 @@ func (c *Conn) creditStream(s *Stream) {
 	}
 	s.recvWindow += credit
 	c.Out = appendWindow(c.Out, s.ID, uint32(credit))
+	c.bdp.due = true // a larger window might help
 }
 
 // creditConn opens the connection's window when half of it is used up.
