@@ -282,7 +282,7 @@ func (s *clientCall) read() {
 func (s *clientCall) reset(ev *Event) {
 	w := s.n.c.w
 	switch {
-	case !ev.Remote:
+	case !ev.Remote && s.n != s.n.c.attacker: // who may have confused itself
 		w.fail(badConn, "call %d: our engine resets stream %d: %v", s.call.plan.key, s.ID, ev.Err)
 		s.finish(malformed)
 	case ev.Code == RefusedStream:

@@ -18,6 +18,7 @@ func TestSimSeeds(t *testing.T) {
 	}{
 		{152, "a message within its grant never became whole: padding had taken a part of its window"},
 		{40, "an empty DATA frame was refused on a stream whose window SETTINGS had made negative"},
+		{169746, "an attacker took the answers to its own flood of SETTINGS for those to its engine's, and was blamed"},
 		{61, "calls waited for ever on a connection whose stream ids were used up"},
 	} {
 		if _, _, err := plan(c.seed).run(nil, sim.Tally{}, nil); err != nil {
