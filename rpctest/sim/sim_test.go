@@ -151,39 +151,6 @@ func TestPipeStallsAndHangs(t *testing.T) {
 	}
 }
 
-func TestPackets(t *testing.T) {
-	var c Clock
-	p := NewPackets(&c, NewRand(7, 0), PacketsConfig{MinDelay: 10, MaxDelay: 1000, Loss: 100, Duplicate: 100, Corrupt: 100, MTU: 100})
-	n := 0
-	p.Arrive = func([]byte) { n++ }
-	for range 2000 {
-		p.Send([]byte("packet"))
-		c.After(5, func() {})
-		c.Step()
-	}
-	for c.Step() {
-	}
-	if n != 2000-p.Lost+p.Duplicated {
-		t.Fatalf("%d packets arrived; %d were lost and %d doubled", n, p.Lost, p.Duplicated)
-	}
-	for name, k := range map[string]int{"lost": p.Lost, "doubled": p.Duplicated, "changed": p.Corrupted} {
-		if k < 100 || k > 400 {
-			t.Errorf("%d of 2000 packets were %s; want about 200", k, name)
-		}
-	}
-	if p.Overtaken == 0 {
-		t.Error("no packet overtook another")
-	}
-	lost := p.Lost
-	p.Config = PacketsConfig{MTU: 3}
-	p.Send([]byte("long"))
-	p.Blocked = true
-	p.Send([]byte("x"))
-	if p.Lost != lost+2 || c.Step() {
-		t.Error("a packet too long, or sent into a partition, was carried")
-	}
-}
-
 func TestTrace(t *testing.T) {
 	sum := func(f func(*Trace)) uint64 { var tr Trace; f(&tr); return tr.Sum() }
 	base := sum(func(t *Trace) { t.Add(1, 2); t.Bytes([]byte("ab")) })

@@ -17,9 +17,9 @@ import (
 // Who waits for something on a connection that nobody reads has the background reader
 // read it. A ticker sees to the rest: a connection that nobody has read for a whole
 // tick gets the background reader, too (there may be news, other calls or a goodbye).
-// Its period is long: to wait for the network with a timer that is due sooner than the
-// kernel's own makes the kernel set the clock's alarm anew each time, which costs more
-// than to read and write a small message.
+// Its period is long: a lone call that waits for the network beside a timer due within a
+// few milliseconds took a quarter longer, most likely since the kernel then sets the
+// clock's alarm anew for each wait; see docs/PERFORMANCE.md.
 type reader uint8
 
 const (
@@ -55,7 +55,7 @@ type roles struct {
 	led      *waiter // whose receiver reads
 	kicked   bool    // it is to stop
 	lookUp   func()  // kickReceiver, once that was needed
-	lastRead int64
+	lastRead int64 // when
 	passed   int64 // when it last had something for a stream that goes on; 0: not lately
 	shy      int   // messages for which the background reader keeps the role
 	shyFor   int   // what shy was set to

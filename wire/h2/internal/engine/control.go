@@ -82,7 +82,7 @@ func (c *Conn) windowUpdate(now int64, h frameHeader, p []byte, ev *Event) *Erro
 }
 
 // bdp estimates how many bytes are on the path at once: what comes in between a
-// PING and its acknowledgement. The receive windows follow it.
+// PING and its acknowledgement. Streams' receive windows follow it.
 type bdp struct {
 	due   bool  // a stream has used up half of its window
 	bytes int64 // since the PING
@@ -91,7 +91,7 @@ type bdp struct {
 	best  int64 // highest rate seen, bytes a second
 }
 
-// sample sends the PING, at a moment when a good part of a window has come in.
+// sample sends the PING, when a stream's window has just been opened again.
 func (c *Conn) sample(now int64) {
 	if c.bdp.under || c.streamTarget >= int64(c.cfg.MaxWindow) || !c.mayPing() {
 		return

@@ -79,9 +79,9 @@ type Config struct {
 	MaxStreams uint32
 	// StreamWindow is the receive window of a new stream; at least 65535 bytes.
 	StreamWindow int32
-	// ConnWindow is the receive window of the connection to begin with.
+	// ConnWindow is the receive window of the connection.
 	ConnWindow int32
-	// MaxWindow bounds both when they grow with the path.
+	// MaxWindow bounds streams' windows when they grow with the path.
 	MaxWindow int32
 	// Assembly bounds, in bytes, the extra window given to messages that do not
 	// fit their stream's window, all streams together. One message may exceed it.
