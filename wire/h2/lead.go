@@ -55,10 +55,10 @@ type roles struct {
 	led      *waiter // whose receiver reads
 	kicked   bool    // it is to stop
 	lookUp   func()  // kickReceiver, once that was needed
-	lastRead int64 // when
-	passed   int64 // when it last had something for a stream that goes on; 0: not lately
-	shy      int   // messages for which the background reader keeps the role
-	shyFor   int   // what shy was set to
+	lastRead int64   // when
+	passed   int64   // when it last had something for a stream that goes on; 0: not lately
+	shy      int     // messages for which the background reader keeps the role
+	shyFor   int     // what shy was set to
 	ticking  bool
 	ticker   *time.Timer
 }
