@@ -53,3 +53,39 @@ const (
 	DefineBytes   = 256
 	PacketDefines = 3
 )
+
+// Limit is a bound that a peer can run into (5.7). Each has a counter; see
+// Config.Hit.
+type Limit uint8
+
+// The limits.
+const (
+	LimitSlots     Limit = iota // MaxSlots
+	LimitReplies                // ReplyBudget, ReplyTotal
+	LimitReceive                // ReceiveBudget
+	LimitAssembly               // Assembly
+	LimitGaps                   // Gaps
+	LimitIdle                   // IdleFrames
+	LimitCancels                // Cancels
+	LimitHeader                 // MaxHeaderBytes, MaxHeaderFields
+	LimitMessage                // MaxReceive
+	LimitStall                  // StallTimeout
+	LimitSent                   // SentPackets
+	LimitCrypto                 // CryptoBytes
+	LimitKeys                   // KeyFailures
+	LimitOld                    // ReplayWindow
+	LimitResetRate              // ResetRate
+	LimitProtocol               // any other error that ended the session
+	NumLimits
+)
+
+var limitNames = [NumLimits]string{"slots", "replies", "receive-budget", "assembly", "gaps", "idle-frames", "cancels", "header",
+	"message", "stall", "sent-packets", "crypto", "key-failures", "replay-window", "resets", "protocol"}
+
+// String returns the limit's name, as the documentation has it.
+func (l Limit) String() string { return limitNames[l] }
+
+const (
+	receiveBudget = 256 << 20
+	replyTotal    = 256 << 20
+)
