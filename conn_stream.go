@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 )
 
 // CallServerStream makes a server-streaming call. Generated code calls it.
@@ -104,6 +105,7 @@ func (c *Conn) openCall(ctx context.Context, call *Call) (Stream, error) {
 		}
 		if err == nil {
 			as := &attemptStream{Stream: s, attempt: a, conn: c, ctx: ctx, call: call, header: header}
+			as.settled.Store(call.Method.Kind.ManyRequests())
 			if a.done != nil || call.observe != nil {
 				// A stream may also end by its context alone, with nobody receiving.
 				as.mu.Lock()
@@ -130,6 +132,7 @@ type attemptStream struct {
 	ctx     context.Context
 	call    *Call
 	header  Metadata
+	settled atomic.Bool // Stream is not replaced any more
 
 	mu       sync.Mutex // guards what follows, and Stream and attempt while they are replaced
 	only     any        // the only request, until something was received
@@ -140,6 +143,9 @@ type attemptStream struct {
 }
 
 func (s *attemptStream) stream() Stream {
+	if s.settled.Load() {
+		return s.Stream
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.Stream
@@ -165,9 +171,12 @@ func (s *attemptStream) Trailer() Metadata { return s.stream().Trailer() }
 func (s *attemptStream) Recv(ctx context.Context, m any) error {
 	err := s.stream().Recv(ctx, m)
 	if err == nil {
-		s.mu.Lock()
-		s.only = nil
-		s.mu.Unlock()
+		if !s.settled.Load() {
+			s.mu.Lock()
+			s.only = nil
+			s.mu.Unlock()
+			s.settled.Store(true)
+		}
 		return nil
 	}
 	if s.final(err) && s.retry(err) {

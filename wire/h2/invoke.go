@@ -46,10 +46,10 @@ func (s *session) invoke(ctx context.Context, st *clientStream, call *lupine.Cal
 	s.flush(s.eng.Streams() > 1)
 	for !st.done {
 		if s.mayLead() {
-			s.lead(ctx, nil, st, &st.recvWait, wantEnd)
+			s.lead(ctx, st, &st.recvWait, wantEnd)
 			continue
 		}
-		alone, err := s.await(ctx, &st.recvWait)
+		alone, err := s.await(ctx, &st.recvWait, nil)
 		if alone { // a unary call is woken when it is done
 			return st.conclude(ctx, call, reply, n)
 		}

@@ -84,11 +84,10 @@ const (
 func (l *link) mayLead() bool { return l.reader == nobody && l.selfRead && l.dead == nil }
 
 // lead reads on behalf of r, which waits at w, until r.ready(want), or until it is
-// kicked, or others have come whose handlers the background reader could run. r sees to
-// it that its waiter is woken when watched ends, and that it has not ended yet; if ctx is
-// another, it is watched here. The lock is held before and after.
-func (l *link) lead(ctx, watched context.Context, r reading, w *waiter, want wanted) {
-	if done := ctx.Done(); done != nil && (watched == nil || done != watched.Done()) {
+// kicked, or others have come whose handlers the background reader could run. It is
+// kicked when ctx ends. The lock is held before and after.
+func (l *link) lead(ctx context.Context, r reading, w *waiter, want wanted) {
+	if ctx.Done() != nil {
 		if l.lookUp == nil {
 			l.lookUp = l.kickReceiver
 		}
@@ -223,7 +222,7 @@ func (l *link) finishBatch(write bool) {
 // lone reports whether what was read is for the receiver of the only call there is,
 // who may then read on. The lock is held.
 func (l *link) lone() bool {
-	if !l.selfRead || len(l.woken) != 1 || !l.woken[0].reads || l.peer.calls() != 1 {
+	if !l.selfRead || len(l.woken) != 1 || l.woken[0].to == nil || l.peer.calls() != 1 {
 		return false
 	}
 	if l.shy > 0 {

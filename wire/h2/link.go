@@ -537,10 +537,16 @@ func (l *link) shut() {
 
 // waiter is where one goroutine waits for something of a stream.
 type waiter struct {
-	ch     chan bool // true: nobody else touches the stream any more
+	ch     chan bool // true: what it waited for may be used without the lock
 	parked bool
-	reads  bool // it would read for itself
+	alone  bool  // what will be sent to ch
+	to     taker // who waits for a message, and would read for itself; or nil
 }
+
+// taker is who waits for a message. take moves the messages that have come to where the
+// receiver finds them without the lock, and reports whether there were any. The reader
+// calls it with the lock held.
+type taker interface{ take() bool }
 
 // wake ends w's wait: after the batch that is being processed, if there is one.
 // The lock is held.
@@ -565,12 +571,15 @@ func (l *link) wake(w *waiter) {
 func (l *link) wakeBatch(write bool) (writer bool) {
 	woken := l.woken
 	l.woken = nil
+	for _, w := range woken {
+		w.alone = w.to == nil || w.to.take()
+	}
 	if writer = write && !l.writing; writer {
 		l.writing = true
 	}
 	l.mu.Unlock()
 	for i, w := range woken {
-		w.ch <- true
+		w.ch <- w.alone
 		woken[i] = nil
 	}
 	if writer {
@@ -594,20 +603,20 @@ const maxYields = 8
 // park waits until w is woken or ctx ends, whose error it then returns. The lock
 // is held before and after.
 func (l *link) park(ctx context.Context, w *waiter) error {
-	_, err := l.await(ctx, w)
+	_, err := l.await(ctx, w, nil)
 	if err == nil {
 		l.mu.Lock()
 	}
 	return err
 }
 
-// await is park, but returns without the lock when w was woken. alone says that
-// it was for the last time: what it waited for may be used without the lock.
-func (l *link) await(ctx context.Context, w *waiter) (alone bool, err error) {
+// await is park, but returns without the lock when w was woken. alone says that what
+// it waited for may be used without the lock: the call is over, or to has taken something.
+func (l *link) await(ctx context.Context, w *waiter, to taker) (alone bool, err error) {
 	if w.ch == nil {
 		w.ch = make(chan bool, 1)
 	}
-	w.parked = true
+	w.parked, w.to = true, to
 	if l.reader == nobody && l.dead == nil {
 		l.readBehind()
 	}

@@ -44,7 +44,7 @@ type serverCall struct {
 	refusal uint16 // HTTP status to answer with when the request has ended; see refuseAtEnd
 
 	recvWait, sendWait waiter
-	unwatch            func() bool // forgets the context of a handler that has read for itself
+	unwatch            func() bool // forgets the context of a handler that has waited
 
 	waiting      int // bytes of the reply that wait for window; see served.tick
 	waitingSince int64
@@ -425,35 +425,72 @@ func errTruncated(n int) error {
 func (c *serverCall) fetch(ctx context.Context) error {
 	sv := c.sv
 	sv.mu.Lock()
-	defer sv.mu.Unlock()
 	c.quick = true
-	for c.in.whole == 0 {
-		switch {
-		case c.over:
-			return c.gone()
-		case c.stream.RecvEnd && c.in.tail > 0:
-			return errTruncated(c.in.tail)
-		case c.stream.RecvEnd:
-			return io.EOF
+	for !c.take() {
+		if err := c.ended(); err != nil {
+			sv.mu.Unlock()
+			return err
 		}
 		sv.flush(sv.eng.Held() > 1)
 		if c.ready(wantMessage) {
 			continue
 		}
-		if sv.mayLead() {
-			if c.unwatch == nil {
-				c.unwatch = context.AfterFunc(c.ServerCall, c.contextEnded)
-			}
-			if err := c.ServerCall.Err(); err != nil {
-				return err
-			}
-			sv.lead(ctx, c.ServerCall, c, &c.recvWait, wantMessage)
+		watched, err := c.watched(ctx)
+		if err == nil && sv.mayLead() {
+			sv.lead(watched, c, &c.recvWait, wantMessage)
 			continue
 		}
-		c.recvWait.reads = true
-		if err := sv.park(ctx, &c.recvWait); err != nil {
+		alone := false
+		if err == nil {
+			alone, err = sv.await(watched, &c.recvWait, c)
+		}
+		switch {
+		case alone:
+			return nil
+		case err != nil:
+			sv.mu.Unlock()
 			return err
 		}
+		sv.mu.Lock()
+	}
+	sv.flushSoon()
+	sv.mu.Unlock()
+	return nil
+}
+
+// ended returns why no more messages will come, if so. The lock is held.
+func (c *serverCall) ended() error {
+	switch {
+	case c.over:
+		return c.gone()
+	case !c.stream.RecvEnd:
+		return nil
+	case c.in.tail > 0:
+		return errTruncated(c.in.tail)
+	}
+	return io.EOF
+}
+
+// watched returns the context by which a wait must end that is under ctx, or ctx's
+// error. Of the call's own only the deadline is left to watch: the rest wakes whoever
+// waits. The lock is held.
+func (c *serverCall) watched(ctx context.Context) (context.Context, error) {
+	if ctx != context.Context(c.ServerCall) {
+		return ctx, ctx.Err()
+	}
+	if c.deadline.IsZero() {
+		return context.Background(), nil
+	}
+	if c.unwatch == nil {
+		c.unwatch = context.AfterFunc(c.ServerCall, c.contextEnded)
+	}
+	return context.Background(), ctx.Err()
+}
+
+// take fills taken, and reports whether there was anything. The lock is held.
+func (c *serverCall) take() bool {
+	if c.in.whole == 0 {
+		return false
 	}
 	if cap(c.payload) > maxPooled {
 		(&buffer{c.payload}).free()
@@ -462,14 +499,14 @@ func (c *serverCall) fetch(ctx context.Context) error {
 	c.taken = c.in.take(c.payload)
 	c.payload = c.taken
 	if !c.stream.Closed {
-		sv.eng.Assembled(&c.stream)
-		sv.eng.Consumed(&c.stream, len(c.taken))
+		e := c.sv.eng
+		e.Assembled(&c.stream)
+		e.Consumed(&c.stream, len(c.taken))
 		if n := c.in.missing(); n > 0 {
-			sv.eng.Want(&c.stream, n)
+			e.Want(&c.stream, n)
 		}
-		sv.flushSoon()
 	}
-	return nil
+	return true
 }
 
 // ready reports whether Recv need not wait. The lock is held.

@@ -434,7 +434,7 @@ func (st *clientStream) fetch(ctx context.Context) error {
 	s := st.s
 	s.mu.Lock()
 	st.quick = true
-	for st.in.whole == 0 {
+	for !st.take() {
 		if st.done {
 			s.mu.Unlock()
 			st.call.ReplyHeader, st.call.ReplyTrailer = st.header, st.trailer
@@ -446,12 +446,34 @@ func (st *clientStream) fetch(ctx context.Context) error {
 		if st.lapse() {
 			continue
 		}
-		if err := st.wait(ctx, wantMessage); err != nil {
-			if st.waitError(ctx, err) == err {
-				s.mu.Unlock()
-				return err
-			}
+		alone, err := st.wait(ctx, wantMessage, st)
+		if alone {
+			st.firstByte()
+			return nil
 		}
+		if err != nil && st.waitError(ctx, err) == err {
+			s.mu.Unlock()
+			return err
+		}
+	}
+	s.flushSoon() // window updates can wait a little
+	s.mu.Unlock()
+	st.firstByte()
+	return nil
+}
+
+// firstByte tells the call's observer of its first message.
+func (st *clientStream) firstByte() {
+	if !st.first {
+		st.first = true
+		st.call.FirstByte()
+	}
+}
+
+// take fills taken, and reports whether there was anything. The lock is held.
+func (st *clientStream) take() bool {
+	if st.in.whole == 0 {
+		return false
 	}
 	if cap(st.payload) > maxPooled {
 		(&buffer{st.payload}).free()
@@ -460,34 +482,35 @@ func (st *clientStream) fetch(ctx context.Context) error {
 	st.taken = st.in.take(st.payload)
 	st.payload = st.taken
 	if !st.Closed {
-		s.eng.Assembled(&st.Stream)
-		s.eng.Consumed(&st.Stream, len(st.taken))
+		e := st.s.eng
+		e.Assembled(&st.Stream)
+		e.Consumed(&st.Stream, len(st.taken))
 		if n := st.in.missing(); n > 0 {
-			s.eng.Want(&st.Stream, n)
+			e.Want(&st.Stream, n)
 		}
-		s.flushSoon() // window updates can wait a little
 	}
-	s.mu.Unlock()
-	if !st.first {
-		st.first = true
-		st.call.FirstByte()
-	}
-	return nil
+	return true
 }
 
-// wait waits for something of the reader, or reads itself. The lock is held.
-func (st *clientStream) wait(ctx context.Context, want wanted) error {
+// wait waits for something of the reader, or reads itself. The lock is held before, and
+// after unless it returns true, as await does.
+func (st *clientStream) wait(ctx context.Context, want wanted, to taker) (alone bool, err error) {
 	s := st.s
 	s.flush(s.eng.Streams() > 1)
 	if st.ready(want) {
-		return nil
+		return false, nil
+	}
+	if ctx.Done() == st.ctx.Done() {
+		ctx = context.Background() // contextEnded wakes us
 	}
 	if s.mayLead() {
-		s.lead(ctx, st.ctx, st, &st.recvWait, want)
-		return nil
+		s.lead(ctx, st, &st.recvWait, want)
+		return false, nil
 	}
-	st.recvWait.reads = want == wantMessage
-	return s.park(ctx, &st.recvWait)
+	if alone, err = s.await(ctx, &st.recvWait, to); !alone && err == nil {
+		s.mu.Lock()
+	}
+	return alone, err
 }
 
 // end forgets the context of a call that is over. The lock is held.
@@ -504,7 +527,11 @@ func (st *clientStream) Header(ctx context.Context) (lupine.Metadata, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for !st.ready(wantHeader) {
-		if err := st.wait(ctx, wantHeader); err != nil && st.waitError(ctx, err) == err {
+		alone, err := st.wait(ctx, wantHeader, nil)
+		if alone {
+			s.mu.Lock()
+		}
+		if err != nil && st.waitError(ctx, err) == err {
 			return nil, err
 		}
 	}
