@@ -82,6 +82,7 @@ type Budget struct {
 	Receive, Replies, Grants int64
 
 	receive, replies, grants atomic.Int64
+	pools                    pools
 }
 
 // NewBudget returns one with the defaults of 5.7.

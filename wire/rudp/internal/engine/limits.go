@@ -89,3 +89,47 @@ const (
 	receiveBudget = 256 << 20
 	replyTotal    = 256 << 20
 )
+
+// Timers and limits of docs/rudp.md that are not in Config. Times are nanoseconds.
+const (
+	microsecond = 1000
+	millisecond = 1000 * microsecond
+	second      = 1000 * millisecond
+
+	lazyAck      = 200 * millisecond
+	firstPTO     = 333 * millisecond
+	granularity  = millisecond
+	ptoMax       = second
+	resendGap    = millisecond
+	lostAfter    = 10 * second
+	idleTimeout  = 300 * second
+	natKeepAlive = 25 * second
+	handshakeFor = 10 * second
+	keyAge       = 3600 * second
+	mtuRaise     = 600 * second
+	stallTimeout = 10 * second
+	resetProof   = 100 * millisecond
+
+	slotsTop       = 4096
+	maxHeaderBytes = 8 << 10
+	firstCredit    = 64 << 10
+	maxWindow      = 8 << 20
+	assembly       = 16 << 20
+	replyBudget    = 16 << 20
+	leastRate      = 256
+	gaps           = 256
+	turn           = 16 << 10
+	ackEvery       = 8
+	reorderPackets = 3
+	replayWindow   = 8192
+	sentPackets    = 16384
+	keyPackets     = 1 << 22
+	keyFailures    = 1 << 36
+	idleFrames     = 4096
+	idleRefill     = 16
+	idlePeriod     = 2 * millisecond
+	cancelFactor   = 4
+	cancelRefill   = 4
+	cancelPeriod   = 30 * millisecond
+	honestCall     = millisecond
+)

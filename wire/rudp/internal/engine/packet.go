@@ -54,11 +54,13 @@ const (
 	DropNumber        // a number above MaxVarint, which no ACK could name
 	DropCookie        // longer than CookieBytes, or empty in RETRY
 	DropVersions      // VERSIONS of none or more than MaxVersions
+	DropKeys          // there are no keys for it, or none yet
+	DropOld           // its number is below ReplayWindow
 )
 
 var dropNames = [...]string{"", "unknown kind", "shorter than its fields", "longer than its fields", "wrong tag",
 	"HELLO: version not spoken", "HELLO: mode is neither 1 nor 2", "index is 0", "number above 2^62-1",
-	"cookie length", "VERSIONS: count"}
+	"cookie length", "VERSIONS: count", "no keys for it", "number too old"}
 
 // String says in a few words what was wrong.
 func (d Drop) String() string { return dropNames[d] }

@@ -1,0 +1,333 @@
+package engine
+
+// putContents fills the packet, in the order of 5.4: control frames, lost
+// contents, opening frames, the rest.
+func (c *Conn) putContents(now int64) {
+	if c.probes > 0 {
+		c.moveOldest()
+	}
+	c.putSession(now)
+	c.putControls(now)
+	c.putLost()
+	c.putOpenings()
+	c.putData()
+	f := &c.fill
+	if (c.probes > 0 || c.wantPing) && !f.elicits && len(f.lazies) == 0 && f.room() > 0 {
+		f.b = AppendType(f.b, TypePing)
+		f.elicits, f.lastType = true, -1
+	}
+	c.wantPing = false
+}
+
+// moveOldest wants again what the oldest packets meant, as much as one datagram
+// holds (5.3, PTO).
+func (c *Conn) moveOldest() {
+	room := c.mtu - 100
+	for n := c.sent.base; n < c.sent.next-1; n++ {
+		r := c.sent.at(n)
+		if r.over || !r.elicits || r.level != LevelData {
+			continue
+		}
+		for i := r.first; i < r.first+uint64(r.count); i++ {
+			m := c.sent.mean(i)
+			if m.moved || m.kind == meantAck || m.kind == meantDefine {
+				continue
+			}
+			if m.kind == meantStream {
+				if s := c.slotOf(m); s == nil || s.out.settled || s.lazy || m.off+uint64(m.n) <= s.out.acked {
+					continue
+				}
+				if room -= int(m.n) + 16; room < 0 {
+					if room+int(m.n)+16 == c.mtu-100 {
+						c.wantAgain(*m) // one that is longer than the datagram: cut anew
+						m.moved = true
+					}
+					return
+				}
+			}
+			m.moved = true
+			c.wantAgain(*m)
+		}
+	}
+}
+
+// control appends a frame by put if size bytes are left, and notes what it means.
+func (c *Conn) fits(size int) bool { return c.fill.room() >= size+1 } // one for PING
+
+// note notes the meaning of a frame that asks for an ack.
+func (c *Conn) note(m meaning) {
+	c.sent.add(m)
+	c.fill.elicits, c.fill.lastType = true, -1
+}
+
+// putSession appends the frames of the session.
+func (c *Conn) putSession(now int64) {
+	f := &c.fill
+	c.putCrypto(LevelData)
+	if c.wantDone && c.fits(1) {
+		c.wantDone = false
+		f.b = AppendType(f.b, TypeDone)
+		c.note(meaning{kind: meantDone})
+	}
+	if c.wantToken && c.fits(2+len(c.cfg.Token)) {
+		c.wantToken = false
+		f.b = AppendToken(f.b, c.cfg.Token)
+		c.note(meaning{kind: meantToken})
+	}
+	if c.wantMaxSlots && c.fits(9) {
+		c.wantMaxSlots = false
+		f.b = AppendMaxSlots(f.b, c.announced)
+		c.note(meaning{kind: meantMaxSlots, off: c.announced})
+	}
+	if c.wantDrain && c.fits(1) {
+		c.wantDrain = false
+		f.b = AppendType(f.b, TypeDrain)
+		c.note(meaning{kind: meantDrain})
+	}
+	if c.wantProbe && c.fits(40) {
+		c.wantProbe = false
+		c.putProbe(now)
+	}
+	if len(c.working) > 0 && c.fits(3+len(c.working)*16) {
+		f.b = AppendCalls(f.b, TypeWorking, c.working)
+		f.lastType = -1
+		c.working = c.working[:0]
+	}
+}
+
+// putProbe appends PROBE of the calls that wait the longest, or PING.
+func (c *Conn) putProbe(now int64) {
+	f := &c.fill
+	c.calls = c.calls[:0]
+	for _, s := range c.mine {
+		if s.state == slotSent && s.out.next == s.out.total() || s.state == slotClosing {
+			c.calls = append(c.calls, CallName{uint64(s.index), s.seq})
+		}
+	}
+	if most := min(ProbeCalls, (f.room()-8)/16); len(c.calls) > most {
+		c.oldestCalls(most)
+	}
+	if len(c.calls) == 0 {
+		f.b = AppendType(f.b, TypePing)
+	} else {
+		f.b = AppendCalls(f.b, TypeProbe, c.calls)
+	}
+	f.elicits, f.lastType = true, -1
+}
+
+// oldestCalls leaves the oldest in c.calls.
+func (c *Conn) oldestCalls(most int) {
+	for i := range most {
+		for j := i + 1; j < len(c.calls); j++ {
+			if c.mine[c.calls[j].Slot].began < c.mine[c.calls[i].Slot].began {
+				c.calls[i], c.calls[j] = c.calls[j], c.calls[i]
+			}
+		}
+	}
+	c.calls = c.calls[:most]
+}
+
+// putControls appends GRANT, CANCEL and ENDED.
+func (c *Conn) putControls(now int64) {
+	f := &c.fill
+	for {
+		s := c.queues[queueControl].first
+		if s == nil {
+			return
+		}
+		if s.wantCancel || s.wantGrant {
+			if !c.fits(32) {
+				return
+			}
+		}
+		m := meaning{mine: s.mine, slot: s.index, seq: s.seq}
+		if s.wantCancel && s.state == slotClosing {
+			f.b = AppendCancel(f.b, s.name())
+			m.kind = meantCancel
+			c.note(m)
+		}
+		if s.wantGrant && !s.in.discard {
+			t := TypeGrantReply
+			if !s.mine {
+				t = TypeGrantRequest
+			}
+			f.b = AppendGrant(f.b, t, s.name(), s.in.credit)
+			m.kind, m.off = meantGrant, s.in.credit
+			c.note(m)
+		}
+		s.wantCancel, s.wantGrant = false, false
+		if s.wantEnded && s.state == slotDone {
+			reason := s.endReason
+			if !c.fits(32 + min(len(reason)*3, ReasonBytes)) {
+				if len(f.b) > f.body {
+					return
+				}
+				reason = reason[:min(len(reason), max(f.room()-40, 0)/3)]
+			}
+			f.b = AppendEnded(f.b, s.name(), s.endCode, s.endExec, reason)
+			m.kind = meantEnded
+			c.note(m)
+		}
+		s.wantEnded = false
+		c.pop(queueControl)
+	}
+}
+
+// putLost appends stream bytes that were lost.
+func (c *Conn) putLost() {
+	for {
+		s := c.queues[queueLost].first
+		if s == nil {
+			return
+		}
+		if s.again {
+			s.again = false
+			if n := s.out.total(); n <= uint64(c.mtu) {
+				s.out.lose(0, n)
+			} else {
+				s.out.lose(0, min(s.out.next, 512))
+			}
+		}
+		for len(s.out.lost) > 0 && !s.out.settled {
+			lost := s.out.lost[0]
+			to := c.putStream(s, lost.lo, lost.hi)
+			if to == lost.lo {
+				return // no room
+			}
+			s.out.lost.cut(lost.lo, to)
+		}
+		c.pop(queueLost)
+	}
+}
+
+// putOpenings appends what calls and replies begin with.
+func (c *Conn) putOpenings() {
+	for {
+		s := c.queues[queueOpen].first
+		if s == nil {
+			return
+		}
+		valid := s.state == slotQueued
+		if !s.mine {
+			valid = s.state == slotRunning || s.state == slotDone && !s.ended
+		}
+		if n := s.out.fresh(); valid && s.out.next == 0 && n > 0 {
+			to := c.putStream(s, 0, n)
+			if to == 0 {
+				return
+			}
+			s.out.next = to
+			if s.mine {
+				s.state = slotSent
+			}
+			if s.out.fresh() > 0 {
+				c.push(queueData, s)
+			}
+			c.wrote(s)
+		}
+		c.pop(queueOpen)
+	}
+}
+
+// putData appends bytes of long streams: the shortest remainder first, in every
+// tenth datagram the one that waits longest; streams of unknown length take turns.
+func (c *Conn) putData() {
+	c.turns++
+	for c.queues[queueData].first != nil && c.fits(48) {
+		var prev, best, before *slot
+		least := uint64(0)
+		seen := 0
+		for s := c.queues[queueData].first; s != nil && seen < 64; s = s.next[queueData] {
+			left := s.out.left()
+			if !s.out.fin {
+				left = turn
+			}
+			if best == nil || left < least && c.turns%10 != 0 {
+				best, before, least = s, prev, left
+			}
+			prev = s
+			seen++
+		}
+		s := best
+		if n := s.out.fresh(); n > 0 && s.out.next > 0 {
+			to := c.putStream(s, s.out.next, s.out.next+n)
+			if to == s.out.next {
+				return
+			}
+			s.out.next = to
+			c.wrote(s)
+		}
+		if s.out.fresh() == 0 {
+			c.drop(queueData, before, s)
+		} else if !s.out.fin && c.turns%8 == 0 {
+			c.drop(queueData, before, s)
+			c.push(queueData, s)
+		}
+	}
+}
+
+// wrote tells the application that there is room for more, if it asked.
+func (c *Conn) wrote(s *slot) {
+	if s.blocked && s.call != nil && s.out.left() < turn {
+		s.blocked = false
+		c.emit(Event{Kind: EventWritable, Call: s.call})
+	}
+}
+
+// putStream appends a stream frame with what there is room for of [lo, hi), where
+// the end counts as a byte, and returns how far it came.
+func (c *Conn) putStream(s *slot, lo, hi uint64) uint64 {
+	f, o := &c.fill, &s.out
+	length := int(min(hi, o.end) - lo)
+	room := f.room() - 1
+	if lo == 0 {
+		room -= c.wdict.SizeDefines(&s.uses, f.number)
+	}
+	fit := FitStream(room, s.name(), lo, length)
+	if fit < 0 || fit < length && (fit < 64 || length < c.mtu-200 && len(f.b) > f.body) {
+		return lo
+	}
+	fin := hi > o.end && fit == length
+	if lo == 0 {
+		at := len(f.b)
+		f.b = c.wdict.AppendDefines(f.b, &s.uses, f.number)
+		if len(f.b) > at {
+			for _, id := range s.uses.IDs() {
+				c.sent.add(meaning{kind: meantDefine, off: uint64(id)})
+			}
+			f.elicits = true
+		}
+	}
+	bits := s.bits() | StreamLength
+	if fin {
+		bits |= StreamFin
+	}
+	whole := !s.mine && lo == 0 && fin
+	if !s.mine && (!whole || s.acksAt != c.acksSent || c.session.leaving) {
+		bits |= StreamEager
+	}
+	typeAt := len(f.b)
+	f.b = appendStreamHead(f.b, bits, s.name(), lo, fit)
+	f.lastType, f.lastSize = typeAt, SizeVarint(uint64(fit))
+	f.lastLength = len(f.b) - f.lastSize
+	at := len(f.b)
+	f.b = f.b[:at+fit]
+	o.copyTo(f.b[at:], lo)
+	if bits&StreamEager != 0 || s.mine {
+		f.elicits = true
+	} else {
+		f.lazies = append(f.lazies, lazyFrame{s, typeAt})
+	}
+	to := lo + uint64(fit)
+	if fin {
+		to = hi
+	}
+	if lo < o.next {
+		c.Stats.Retransmits++
+	}
+	c.sent.add(meaning{kind: meantStream, mine: s.mine, slot: s.index, seq: s.seq, off: lo, n: uint32(to - lo)})
+	if lo == 0 {
+		s.inPacket = f.number + 1
+	}
+	return to
+}

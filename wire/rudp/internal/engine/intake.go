@@ -1,0 +1,232 @@
+package engine
+
+import "github.com/lupine-rpc/lupine"
+
+// insert takes in a stream frame's bytes (5.4). took says that the packet may be
+// acked for it, news that something of it was new. What can be parsed is then
+// read through view.
+func (c *Conn) insert(now int64, s *slot, f *Frame) (took, news bool, err *Error) {
+	in := &s.in
+	c.direct = nil
+	if err := in.check(f); err != nil {
+		return false, false, err
+	}
+	lo, hi := max(f.Offset, in.have), f.Offset+uint64(len(f.Data))
+	fin := f.Type&StreamFin != 0 && !in.ended
+	if hi > lo && !in.discard {
+		if !c.roomFor(s, f, lo, hi, fin) {
+			return false, false, nil
+		}
+		c.store(s, f, lo, hi)
+	}
+	if hi > lo {
+		news = in.note(lo, hi)
+	}
+	if fin {
+		in.ended, in.end = true, hi
+		news = true
+	}
+	if in.discard {
+		in.read = in.have
+	}
+	return true, news, nil
+}
+
+// roomFor reports whether the bytes [lo, hi) of f may be kept (5.4).
+func (c *Conn) roomFor(s *slot, f *Frame, lo, hi uint64, fin bool) bool {
+	in := &s.in
+	if lo > in.have && len(in.above) >= gaps {
+		c.hit(LimitGaps)
+		c.Stats.Unacked++
+		return false
+	}
+	if in.reserved > 0 || fin && lo == in.have && in.read == in.have && len(in.above) == 0 {
+		return true
+	}
+	need := int(hi - lo)
+	if in.tiles.size > 0 {
+		need = in.tiles.need(lo, hi)
+	}
+	if c.budget.receive.Load()+int64(need) <= c.budget.Receive {
+		return true
+	}
+	c.hit(LimitReceive)
+	c.Stats.Unacked++
+	return false
+}
+
+// store keeps the bytes of f that are new. If they can be parsed where they
+// are, that is noted, and keep stores what is left of them.
+func (c *Conn) store(s *slot, f *Frame, lo, hi uint64) {
+	in := &s.in
+	if in.tiles.size == 0 {
+		if lo == in.have && len(in.above) == 0 && in.read == in.have {
+			c.direct = f.Data[lo-f.Offset:]
+			return
+		}
+		in.tiles.base, in.tiles.skip = in.read, 0
+	}
+	before := in.tiles.size
+	for _, have := range in.above {
+		if have.hi <= lo {
+			continue
+		}
+		if have.lo >= hi {
+			break
+		}
+		if have.lo > lo {
+			in.tiles.write(&c.budget.pools, lo, f.Data[lo-f.Offset:have.lo-f.Offset])
+		}
+		lo = have.hi
+	}
+	if lo < hi {
+		in.tiles.write(&c.budget.pools, lo, f.Data[lo-f.Offset:])
+	}
+	c.budget.receive.Add(int64(in.tiles.size - before))
+}
+
+// view is what of a stream can be parsed: from in.read to in.have.
+type view struct {
+	s      *slot
+	data   []byte // where the frame has it; else it is in tiles
+	direct bool
+}
+
+// view returns that of s, after insert.
+func (c *Conn) view(s *slot) view {
+	v := view{s: s, data: c.direct, direct: c.direct != nil}
+	c.direct = nil
+	return v
+}
+
+// peek returns up to n bytes that come next.
+func (v *view) peek(c *Conn, n int) []byte {
+	if v.direct {
+		return v.data[:min(n, len(v.data))]
+	}
+	in := &v.s.in
+	return in.tiles.view(in.read, int(min(uint64(n), in.have-in.read)), &c.scratch)
+}
+
+// record returns as much as may be needed to parse the next record.
+func (v *view) record(c *Conn) []byte {
+	b := v.peek(c, 16)
+	if len(b) > 0 && RecordKind(b[0]&3) != RecordMessage {
+		b = v.peek(c, StatusBytes+int(c.local.MaxHeader)+4096)
+	}
+	return b
+}
+
+// advance says that n bytes were parsed.
+func (v *view) advance(c *Conn, n int) {
+	in := &v.s.in
+	in.read += uint64(n)
+	in.taken += uint64(n)
+	if v.direct {
+		v.data = v.data[n:]
+		return
+	}
+	c.dropTiles(v.s)
+}
+
+func (c *Conn) dropTiles(s *slot) {
+	in := &s.in
+	freed := 0
+	if in.read == in.have && len(in.above) == 0 {
+		freed = in.tiles.clear(&c.budget.pools)
+	} else {
+		freed = in.tiles.drop(&c.budget.pools, in.read)
+	}
+	if freed > 0 {
+		c.budget.receive.Add(-int64(freed))
+	}
+}
+
+// keep stores what was not parsed.
+func (v *view) keep(c *Conn) {
+	in := &v.s.in
+	if !v.direct || len(v.data) == 0 || in.discard {
+		return
+	}
+	in.tiles.base, in.tiles.skip = in.read, 0
+	in.tiles.write(&c.budget.pools, in.read, v.data)
+	c.budget.receive.Add(int64(in.tiles.size))
+}
+
+// takeMessage takes the message whose record r, with a prefix of n bytes, comes
+// next. It returns false if not all of it is there, or nobody wants it.
+func (c *Conn) takeMessage(now int64, s *slot, r *Record, n int, v *view) bool {
+	in := &s.in
+	limit := s.call.MaxReceive
+	if limit == 0 {
+		limit = c.cfg.MaxReceive
+	}
+	if limit > 0 && r.Length > uint64(limit) {
+		c.hit(LimitMessage)
+		c.refuseMessage(now, s, lupine.ResourceExhausted, "a message is larger than the receiver's limit (MaxReceive)")
+		return false
+	}
+	in.msgEnd = in.read + uint64(n) + r.Length
+	if in.have < in.msgEnd {
+		if s.messages > 0 && s.kind == lupine.Unary {
+			c.refuseMessage(now, s, lupine.InvalidArgument, "a unary call has one message each way")
+		}
+		return false
+	}
+	if s.kind == lupine.Unary && (s.messages > 0 || !s.mine && in.whole() && in.msgEnd != in.end) {
+		c.refuseMessage(now, s, lupine.InvalidArgument, "a unary call has one message each way")
+		return false
+	}
+	if s.kind == lupine.Unary && !s.mine && !in.whole() {
+		return false // the handler starts when all of it is there
+	}
+	e := Event{Kind: EventMessage, Call: s.call, Compression: r.Compression, CRC: r.CRC}
+	e.End = in.whole() && in.msgEnd == in.end
+	length := int(r.Length)
+	if v.direct {
+		e.Message = v.data[n : n+length : n+length]
+	} else {
+		e.Message, e.Own = c.cfg.Buffer(length), true
+		in.tiles.read(e.Message, in.read+uint64(n))
+	}
+	s.messages++
+	s.gotRecord = true
+	s.half = e.End
+	v.advance(c, n+length)
+	in.taken -= r.Length // until it is Consumed
+	in.msgEnd, in.since, in.mark = 0, now, in.have
+	c.unreserve(s)
+	c.emit(e)
+	return true
+}
+
+// refuseMessage ends a call whose message cannot be taken.
+func (c *Conn) refuseMessage(now int64, s *slot, code lupine.Code, text string) {
+	switch {
+	case s.mine:
+		c.giveUp(now, s, code, text)
+	case s.state == slotReceiving:
+		c.refuse(now, s, code, lupine.No, text)
+	default:
+		c.stopReading(s)
+		c.tell(s, failed(code, lupine.Yes, text))
+	}
+}
+
+// stopReading throws away what is still to come of a stream.
+func (c *Conn) stopReading(s *slot) {
+	s.in.discard = true
+	c.refund(s)
+	s.in.read = s.in.have
+	s.wantGrant = false
+}
+
+// Consumed says that the application took n bytes of messages of the call.
+func (c *Conn) Consumed(now int64, call *Call, n int) {
+	s := call.s
+	if s == nil || s.kind == lupine.Unary {
+		return
+	}
+	s.in.taken += uint64(n)
+	c.grant(now, s)
+}

@@ -1,0 +1,173 @@
+package engine
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// pathState is where the peer is (4.5). At a client nothing of it changes.
+type pathState struct {
+	here     netip.AddrPort // the address in use; not valid where the socket knows it
+	old      netip.AddrPort // on trial: where we came from
+	trial    bool
+	data     uint64 // of the latest challenge
+	changed  int64  // when the address changed last
+	asked    int64  // when the challenge was sent
+	tries    int
+	got, out int64  // bytes from and to an address on trial
+	highest  uint64 // one more than the highest number that came
+	ask      bool   // PATH_CHALLENGE is to be sent
+
+	ecnFailed bool
+	ecnSent   uint64 // packets with ECT(0) that were acked or are under way
+	ce        uint64 // CE that the peer has told of
+	ect0      uint64
+}
+
+func (p *pathState) init(c *Conn) {}
+
+// to is the address of the next packet.
+func (p *pathState) to() netip.AddrPort { return p.here }
+
+// mayFly keeps to three times of what an address on trial has sent.
+func (p *pathState) mayFly(size int) bool { return !p.trial || p.out+int64(size) <= 3*p.got }
+
+func (p *pathState) sent(size int) {
+	if p.trial {
+		p.out += int64(size)
+	}
+}
+
+// ecn reports whether the next packet is marked ECT(0).
+func (p *pathState) ecn(c *Conn) bool { return c.cfg.ECN && !p.ecnFailed && c.phase == phaseOpen }
+
+// seenFrom notes where a packet came from (4.5).
+func (c *Conn) seenFrom(now int64, p *Packet) {
+	s := &c.path
+	newest := p.Number+1 > s.highest
+	if newest {
+		s.highest = p.Number + 1
+	}
+	if !c.cfg.Server || !p.From.IsValid() {
+		return
+	}
+	if !s.here.IsValid() {
+		s.here = p.From
+		return
+	}
+	if s.trial && p.From == s.here {
+		s.got += int64(p.Size)
+	}
+	if !newest || p.From == s.here || p.Kind.Level() != LevelData {
+		return
+	}
+	switch {
+	case s.trial && p.From == s.old:
+		c.settlePath(s.old)
+	case s.trial && now-s.changed < c.ptoBase(LevelData):
+	default:
+		if !s.trial {
+			s.old = s.here
+		}
+		s.here, s.trial, s.changed, s.tries = p.From, true, now, 0
+		s.got, s.out = int64(p.Size), 0
+		s.ask = true
+	}
+}
+
+// settlePath ends a trial: the address is the peer's.
+func (c *Conn) settlePath(to netip.AddrPort) {
+	s := &c.path
+	s.here, s.trial, s.ask, s.asked = to, false, false, 0
+}
+
+// tick challenges again, and goes back when nobody answers.
+func (p *pathState) tick(c *Conn, now int64) {
+	if !p.trial || p.asked == 0 || now < p.asked+3*c.ptoBase(LevelData) {
+		return
+	}
+	if p.tries >= 3 {
+		c.settlePath(p.old)
+		return
+	}
+	p.ask, p.asked = true, 0
+}
+
+func (p *pathState) next(c *Conn) int64 {
+	if !p.trial || p.asked == 0 {
+		return 0
+	}
+	return p.asked + 3*c.ptoBase(LevelData)
+}
+
+// challengeFrame takes in PATH_CHALLENGE: the answer goes where it came from.
+func (c *Conn) challengeFrame(now int64, p *Packet, f *Frame) *Error {
+	if err := c.waste(now); err != nil {
+		return err
+	}
+	a := pathAnswer{to: p.From}
+	copy(a.data[:], f.Data)
+	if len(c.challenges) == 0 {
+		c.challenges = append(c.challenges, a)
+	}
+	return nil
+}
+
+// responseFrame takes in PATH_RESPONSE.
+func (c *Conn) responseFrame(now int64, p *Packet, f *Frame) {
+	s := &c.path
+	if !s.trial || s.asked == 0 && s.tries == 0 || p.From != s.here || binary.BigEndian.Uint64(f.Data) != s.data {
+		return
+	}
+	moved := s.here.Addr() != s.old.Addr()
+	c.settlePath(s.here)
+	if moved {
+		c.rtt = RTT{}
+		c.mtu = BaseMTU
+		c.search = mtuState{}
+		if r, ok := c.cc.(interface{ Reset() }); ok {
+			r.Reset()
+		}
+	}
+}
+
+// buildPath makes a packet with PATH_RESPONSE or PATH_CHALLENGE.
+func (c *Conn) buildPath(now int64, b *Batch) bool {
+	answer := len(c.challenges) > 0
+	f := c.beginPacket(now, b, LevelData, c.mtu)
+	to := c.path.to()
+	f.body = len(f.b)
+	if answer {
+		a := c.challenges[0]
+		c.challenges = c.challenges[:0]
+		to = a.to
+		f.b = AppendPath(f.b, TypePathResponse, binary.BigEndian.Uint64(a.data[:]))
+	} else {
+		s := &c.path
+		s.data = c.cfg.Rand()
+		s.ask, s.asked = false, now
+		s.tries++
+		f.b = AppendPath(f.b, TypePathChallenge, s.data)
+		f.elicits = true
+	}
+	c.settleLazies()
+	c.finishPacket(now, b, LevelData, false)
+	b.List[len(b.List)-1].To = to
+	return true
+}
+
+// marks takes in the counts of ACK_ECN (5.5; RFC 9000, 13.4).
+func (c *Conn) marks(now int64, lv *level, a *Ack, newest int64) {
+	p := &c.path
+	if !c.cfg.ECN || p.ecnFailed {
+		return
+	}
+	if a.CE < p.ce || a.ECT0 < p.ect0 || a.ECT0+a.CE > p.ecnSent || a.ECT1 > 0 {
+		p.ecnFailed = true
+		return
+	}
+	if a.CE > p.ce {
+		c.cc.Marked(now, newest)
+	}
+	p.ce, p.ect0 = a.CE, a.ECT0
+}
