@@ -77,12 +77,11 @@ type Config struct {
 // be used from several goroutines.
 type Budget struct {
 	// Receive bounds messages being reassembled and reservations: ReceiveBudget.
-	// Replies bounds replies that wait in slots: ReplyTotal. Grants bounds credit that
-	// was given and is not used; zero: no bound.
-	Receive, Replies, Grants int64
+	// Replies bounds replies that wait in slots: ReplyTotal.
+	Receive, Replies int64
 
-	receive, replies, grants atomic.Int64
-	pools                    pools
+	receive, replies atomic.Int64
+	pools            pools
 }
 
 // NewBudget returns one with the defaults of 5.7.

@@ -64,7 +64,7 @@ func newDuo(t testing.TB, change func(cfg *[2]Config)) *duo {
 	for i := range cfg {
 		p := DefaultParams()
 		p.Incarnation = [16]byte{byte(i + 1)}
-		p.MaxSlots = 256
+		p.MaxSlots = uint64(256 * i)
 		p.FirstCredit, p.MaxHeader, p.DictEntries, p.DictBytes, p.IdleTimeout = firstCredit, maxHeaderBytes, DictEntries, DictBytes, 300_000
 		p.MaxDatagram = mostDatagram
 		cfg[i] = Config{

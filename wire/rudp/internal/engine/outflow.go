@@ -109,9 +109,6 @@ func (o *outflow) lose(lo, hi uint64) bool {
 	return len(o.lost) > 0
 }
 
-// stop drops what was not sent.
-func (o *outflow) stop() { o.settled = true }
-
 // held is how many bytes are kept by reference.
 func (o *outflow) held() uint64 {
 	if o.settled || o.first == len(o.pieces) {

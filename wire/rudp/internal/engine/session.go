@@ -320,6 +320,9 @@ func (c *Conn) closing(now int64, code Code, reason, text string) {
 		t.in.discard = true
 	}
 	c.phase = phaseClosing
+	for level := range c.levels {
+		c.forgetLevel(Level(level))
+	}
 }
 
 func closeText(code Code, reason string) string {
