@@ -34,8 +34,7 @@ type Config struct {
 	Suite func(suite uint16, secret []byte) (Keys, error)
 	// Rand draws random numbers: jitter, salts, challenges. It has to be set.
 	Rand func() uint64
-	// Controller decides how much may be under way. Nil is a window that never
-	// changes.
+	// Controller decides how much may be under way. Nil is NewCubic.
 	Controller Controller
 	// Budget is shared by the sessions of a listener or of a target. Nil is one of
 	// this session's own.

@@ -102,7 +102,7 @@ type Conn struct {
 	hello   helloState
 	path    pathState
 	search  mtuState
-	pace    pacer
+	pace    Pacer
 
 	events  []Event
 	taken   int
@@ -192,7 +192,7 @@ func (cfg *Config) defaults() {
 		}
 	}
 	if cfg.Controller == nil {
-		cfg.Controller = FixedWindow(1 << 20)
+		cfg.Controller = NewCubic(BaseMTU)
 	}
 	if cfg.Budget == nil {
 		cfg.Budget = NewBudget()

@@ -303,8 +303,9 @@ func (c *Conn) putStream(s *slot, lo, hi uint64) uint64 {
 		bits |= StreamFin
 	}
 	whole := !s.mine && lo == 0 && fin
-	if !s.mine && (!whole || s.acksAt != c.acksSent || c.session.leaving) {
+	if !s.mine && (!whole || s.eager || s.acksAt != c.acksSent || c.session.leaving) {
 		bits |= StreamEager
+		s.eager = true
 	}
 	typeAt := len(f.b)
 	f.b = appendStreamHead(f.b, bits, s.name(), lo, fit)

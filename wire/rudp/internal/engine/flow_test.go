@@ -143,8 +143,8 @@ func TestLong(t *testing.T) {
 			if !d.run(600*second, func() bool { return r.over }) {
 				t.Fatalf("size %d, loss %d: the call does not end", size, loss)
 			}
-			if r.err != nil || !bytes.Equal(r.messages[0], want) {
-				t.Fatalf("size %d, loss %d: %d bytes, %v", size, loss, len(r.messages[0]), r.err)
+			if r.err != nil || len(r.messages) != 1 || !bytes.Equal(r.messages[0], want) {
+				t.Fatalf("size %d, loss %d: %d messages, %v", size, loss, len(r.messages), r.err)
 			}
 			t.Logf("size %d, loss %d: %.1f ms, %d datagrams", size, loss, float64(d.now-began)/1e6, d.ends[0].sent+d.ends[1].sent)
 			d.run(20*second, nil)

@@ -57,7 +57,7 @@ func (m *mtuState) due(c *Conn, now int64) bool {
 func (m *mtuState) acked(c *Conn, now int64, size int) {
 	m.flying, m.tries = false, 0
 	if size > c.mtu {
-		c.mtu = size
+		c.setMTU(size)
 		m.step++
 	}
 }
@@ -89,7 +89,7 @@ func (m *mtuState) blackHole(c *Conn, now int64) {
 		}
 	}
 	if m.strikes++; m.strikes >= 3 {
-		c.mtu = BaseMTU
+		c.setMTU(BaseMTU)
 		*m = mtuState{wanted: m.wanted, failed: now}
 	}
 }
@@ -114,41 +114,20 @@ func (c *Conn) buildProbe(now int64, b *Batch) bool {
 	return true
 }
 
-// pacer spreads what is sent over the round trip (5.5).
-type pacer struct {
-	credit int64 // bytes that may be sent
-	last   int64
-	rate   int64
-}
-
-// ready reports whether the next datagram may leave.
-func (p *pacer) ready(c *Conn, now int64) bool {
-	p.rate = c.cc.Rate()
-	if p.rate <= 0 {
-		return true
-	}
-	burst := max(p.rate/1000, paceBurst*int64(c.mtu))
-	if p.last == 0 {
-		p.credit = burst
-	}
-	p.credit = min(p.credit+(now-p.last)*p.rate/second, burst)
-	p.last = now
-	return p.credit > 0
-}
-
-// paceBurst is PacePackets.
-const paceBurst = 10
-
-func (p *pacer) sent(size int) {
-	if p.rate > 0 {
-		p.credit -= int64(size)
+// setMTU makes datagrams so long from now on.
+func (c *Conn) setMTU(size int) {
+	c.mtu = size
+	if cc, ok := c.cc.(*Cubic); ok {
+		cc.SetMaxDatagram(size)
 	}
 }
 
-// next is when the next datagram may leave, if one waits.
-func (p *pacer) next(c *Conn) int64 {
-	if p.rate <= 0 || p.credit > 0 || !c.wantsData() || c.inFlight >= c.cc.Window() {
+// paceAt is when the next datagram may leave, if only pacing holds it up; 0: it
+// does not.
+func (c *Conn) paceAt() int64 {
+	rate := c.cc.Rate()
+	if rate <= 0 || c.inFlight >= c.cc.Window() || !c.wantsData() || c.pace.Allow(c.now, rate, c.mtu) {
 		return 0
 	}
-	return p.last + (1-p.credit)*second/p.rate + 1
+	return c.pace.Wake(rate, c.mtu)
 }

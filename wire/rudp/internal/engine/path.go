@@ -123,11 +123,11 @@ func (c *Conn) responseFrame(now int64, p *Packet, f *Frame) {
 	c.settlePath(s.here)
 	if moved {
 		c.rtt = RTT{}
-		c.mtu = BaseMTU
-		c.search = mtuState{}
-		if r, ok := c.cc.(interface{ Reset() }); ok {
-			r.Reset()
+		c.search = mtuState{wanted: c.search.wanted}
+		if cc, ok := c.cc.(*Cubic); ok {
+			*cc = *NewCubic(BaseMTU)
 		}
+		c.setMTU(BaseMTU)
 	}
 }
 

@@ -127,7 +127,7 @@ func (c *Conn) frames(now int64, p *Packet) (asks Asks, took bool, err *Error) {
 		if err != nil {
 			return asks, took, err
 		}
-		if c.hooks.took != nil {
+		if ok && c.hooks.took != nil {
 			c.hooks.took(c, p, f)
 		}
 		if c.phase >= phaseClosing {

@@ -28,8 +28,15 @@ func (f *filler) room() int { return f.limit - len(f.b) }
 // with an emptied b (8.2).
 func (c *Conn) Poll(now int64, b *Batch) (any bool) {
 	c.now = max(c.now, now)
+	long := 0
 	for c.phase != phaseGone && cap(b.Buf)-len(b.Buf) >= c.longest() && c.build(now, b) {
 		any = true
+		if d := &b.List[len(b.List)-1]; d.End+d.Tag-d.At > c.mtu-64 {
+			long++
+		}
+	}
+	if long >= 2 && c.phase == phaseOpen {
+		c.search.wanted = true
 	}
 	return any
 }
@@ -64,7 +71,7 @@ func (c *Conn) mayFly(now int64) bool {
 	if c.probes > 0 {
 		return true
 	}
-	return c.inFlight < c.cc.Window() && c.sent.len() < sentPackets && c.pace.ready(c, now) && c.path.mayFly(c.mtu)
+	return c.inFlight < c.cc.Window() && c.sent.len() < sentPackets && c.pace.Allow(now, c.cc.Rate(), c.mtu) && c.path.mayFly(c.mtu)
 }
 
 // begin begins a packet of a level.
@@ -169,7 +176,7 @@ func (c *Conn) finishPacket(now int64, b *Batch, level Level, more bool) {
 		r.flying = true
 		c.inFlight += size
 		c.cc.Sent(now, f.number, size, c.inFlight)
-		c.pace.sent(size)
+		c.pace.Sent(now, c.cc.Rate(), size)
 		c.probes = 0
 	}
 	if f.elicits {
@@ -222,6 +229,7 @@ func (c *Conn) settleLazies() {
 		c.unlazy()
 		for _, l := range f.lazies {
 			f.b[l.at] |= byte(StreamEager)
+			l.s.eager = true
 			f.elicits = true
 		}
 		f.lazies = f.lazies[:0]
@@ -252,7 +260,7 @@ func (c *Conn) unlazy() {
 	for i := r.first; i < r.first+uint64(r.count); i++ {
 		if m := c.sent.mean(i); m.kind == meantStream {
 			if s := c.slotOf(m); s != nil {
-				s.lazy = false
+				s.lazy, s.eager = false, true
 			}
 		}
 	}

@@ -122,7 +122,7 @@ func (c *Conn) tickWaiting(now int64) {
 			c.lose(now, "the peer was not heard of any more (LostAfter)")
 			return
 		}
-	} else if s.suspect {
+	} else if s.suspect && !c.cfg.Server {
 		c.Close(now, CodeNone, "")
 		return
 	}
@@ -383,6 +383,9 @@ func (c *Conn) stalls(now int64) {
 		in := &s.in
 		switch {
 		case s.state == slotDone && !s.ended && s.kind == lupine.Unary && s.out.next < s.out.total() && s.out.next > 0:
+			if s.out.fresh() > 0 {
+				s.grantedAt = now // it is we who are slow
+			}
 			if now-s.grantedAt >= wait {
 				c.hit(LimitStall)
 				c.endCall(now, s, lupine.DataLoss, lupine.Yes, "the caller did not take the reply (StallTimeout)")
@@ -463,18 +466,20 @@ func (c *Conn) nextOpen(sooner func(int64)) {
 	if s.resetAt != 0 && s.resets > 1 {
 		sooner(s.resetAt + c.resetProof())
 	}
-	if s.leaving && c.left() || s.suspect && !c.waits() {
+	if s.leaving && c.left() || s.suspect && !c.cfg.Server && !c.waits() {
 		sooner(c.now)
 	}
-	if c.lazyLeft > 0 && c.sent.base == c.lazyIn-1 && c.sent.base < c.sent.next && c.sent.at(c.sent.base).flying {
-		sooner(c.sent.at(c.sent.base).time + 2*lazyAck)
+	if c.sent.base < c.sent.next {
+		if r := c.sent.at(c.sent.base); r.lazy && r.flying {
+			sooner(r.time + 2*lazyAck)
+		}
 	}
 	sooner(c.idleAt())
 	sooner(c.natAt())
 	sooner(c.watchStalls())
 	sooner(c.path.next(c))
 	sooner(c.nextKeys())
-	sooner(c.pace.next(c))
+	sooner(c.paceAt())
 }
 
 // resetPacket takes in RESET: a hint, and no more (4.3).

@@ -74,6 +74,7 @@ type slot struct {
 	headerOut bool
 	acksAt    uint64 // ACKs that were sent when the request began to come (5.2)
 	lazy      bool   // the reply is under way lazily
+	eager     bool   // the reply is ours to send again (5.2)
 	inPacket  uint64 // one more than the packet that had its opening frame last
 	resentAt  int64
 	kept      int64 // bytes in the reply budget
