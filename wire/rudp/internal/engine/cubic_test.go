@@ -65,7 +65,6 @@ type flow struct {
 	next     uint64
 	inFlight int
 	sentAt   map[uint64]int64
-	acks     int
 	acked    int // bytes
 	lost     int // packets
 	marked   int

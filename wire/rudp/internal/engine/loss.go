@@ -256,4 +256,16 @@ func (c *Conn) pto(now int64, level Level) {
 	c.probes = 1
 	c.probeLevel = level
 	c.search.blackHole(c, now)
+	if level == LevelData {
+		return
+	}
+	for n := c.sent.base; n < c.sent.next; n++ {
+		r := c.sent.at(n)
+		if r.over || r.level != level {
+			continue
+		}
+		for i := r.first; i < r.first+uint64(r.count); i++ {
+			c.wantAgain(*c.sent.mean(i))
+		}
+	}
 }
