@@ -64,6 +64,7 @@ func (c *Conn) putSlot(s *slot) {
 	s.state = slotFree
 	c.free.put(s.index)
 	c.inUse--
+	c.noMoreCalls()
 	if c.wantedRoom {
 		c.wantedRoom = false
 		c.emit(Event{Kind: EventRoom})

@@ -79,10 +79,10 @@ func (c *Conn) putSession(now int64) {
 		f.b = AppendMaxSlots(f.b, c.announced)
 		c.note(meaning{kind: meantMaxSlots, off: c.announced})
 	}
-	if c.wantDrain && c.fits(1) {
+	if c.wantDrain && c.fits(2) {
 		c.wantDrain = false
-		f.b = AppendType(f.b, TypeDrain)
-		c.note(meaning{kind: meantDrain})
+		f.b = AppendDrain(f.b, c.session.drainSaid)
+		c.note(meaning{kind: meantDrain, off: uint64(c.session.drainSaid)})
 	}
 	if c.wantProbe && c.fits(40) {
 		c.wantProbe = false

@@ -21,6 +21,8 @@ type duo struct {
 	lose  func(from int, b []byte) bool
 	log   bool
 	steps int
+	// forged: an attacker with the keys was at it.
+	forged bool
 }
 
 type flight struct {
@@ -121,7 +123,7 @@ func (d *duo) run(most int64, done func() bool) bool {
 			}
 		}
 		d.steps++
-		if d.steps > 3_000_000 {
+		if d.steps > 300_000 {
 			d.t.Fatalf("the engines do not come to rest at %d: %v", d.now, next)
 		}
 		if next >= end {
@@ -274,7 +276,7 @@ func (e *end) call(ev Event) {
 	case EventHeader:
 		r.header = ev.Metadata
 	case EventMessage:
-		if Checksum(ev.Message) != ev.CRC {
+		if Checksum(ev.Message) != ev.CRC && !e.d.forged {
 			e.d.t.Errorf("a message has the wrong checksum")
 		}
 		r.messages = append(r.messages, bytes.Clone(ev.Message))

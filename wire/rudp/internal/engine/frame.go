@@ -92,6 +92,7 @@ type Frame struct {
 	// GRANT ends.
 	Offset   uint64
 	Slots    uint64          // MAX_SLOTS
+	Drain    uint8           // DRAIN: DrainCallee, DrainCaller
 	ID       uint64          // DEFINE, from 1
 	Code     uint64          // CLOSE: a Code; ENDED: a lupine.Code, not OK
 	Executed lupine.Executed // ENDED
@@ -171,6 +172,11 @@ func (f *Frame) read(c *cursor) {
 		}
 	case TypeMaxSlots:
 		f.Slots = c.varint("slots")
+	case TypeDrain:
+		f.Drain = c.byte("flags")
+		if c.ok() && (f.Drain == 0 || f.Drain > DrainCallee|DrainCaller) {
+			c.bad("flags", "are %d, not 1 to 3", f.Drain)
+		}
 	case TypeGrantReply, TypeGrantRequest:
 		f.Call = c.call()
 		f.Offset = c.varint("offset")
@@ -277,7 +283,7 @@ func appendCall(dst []byte, n CallName) []byte {
 	return AppendVarint(AppendVarint(dst, n.Slot), n.Seq)
 }
 
-// AppendType appends a frame that is its type alone: PAD, PING, DONE, DRAIN (2.3).
+// AppendType appends a frame that is its type alone: PAD, PING, DONE (2.3).
 func AppendType(dst []byte, t Type) []byte { return append(dst, byte(t)) }
 
 // AppendCrypto appends CRYPTO (2.3); offset and bytes stay below CryptoBytes.
@@ -295,6 +301,15 @@ func AppendToken(dst, token []byte) []byte {
 func AppendMaxSlots(dst []byte, slots uint64) []byte {
 	return AppendVarint(append(dst, byte(TypeMaxSlots)), slots)
 }
+
+// Flags of DRAIN (2.3).
+const (
+	DrainCallee uint8 = 1 // as callee, the sender refuses new calls
+	DrainCaller uint8 = 2 // as caller, it makes no more, and none is under way
+)
+
+// AppendDrain appends DRAIN (2.3).
+func AppendDrain(dst []byte, flags uint8) []byte { return append(dst, byte(TypeDrain), flags) }
 
 // AppendGrant appends GRANT (2.3); t is TypeGrantReply or TypeGrantRequest.
 func AppendGrant(dst []byte, t Type, n CallName, offset uint64) []byte {

@@ -118,8 +118,6 @@ func (c *Conn) meantAcked(now int64, r *record, m meaning) {
 		}
 	case meantDone:
 		c.session.doneAcked = true
-	case meantDrain:
-		c.session.drainAcked = true
 	}
 }
 
@@ -213,7 +211,7 @@ func (c *Conn) wantAgain(m meaning) {
 	case meantToken:
 		c.wantToken = true
 	case meantDrain:
-		c.wantDrain = !c.session.drainAcked
+		c.wantDrain = c.wantDrain || m.off == uint64(c.session.drainSaid)
 	}
 }
 

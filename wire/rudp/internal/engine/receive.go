@@ -202,7 +202,7 @@ func (c *Conn) callFrame(now int64, f *Frame) *Error {
 	case TypeEnded:
 		return c.endedFrame(now, f)
 	case TypeDrain:
-		c.drainFrame(now)
+		c.drainFrame(now, f.Drain)
 	case TypeDefine:
 		return c.rdict.Define(f.ID, f.Data)
 	}

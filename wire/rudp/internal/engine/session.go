@@ -24,7 +24,9 @@ type session struct {
 	resetAt   int64 // a RESET is suspected since; 0: not
 	resets    int
 
-	doneAcked, drainAcked bool
+	drainSaid, drainGot uint8 // flags of DRAIN
+
+	doneAcked bool
 }
 
 // quiet is since when it is quiet, for who waits.
@@ -235,9 +237,10 @@ func (c *Conn) tickIdle(now int64) {
 	}
 }
 
-// left reports whether no call is left in either direction (4.3, Leaving).
+// left reports whether no call is left in either direction, as both ends know
+// (4.3, Leaving).
 func (c *Conn) left() bool {
-	if c.inUse > 0 || c.theirsBusy > 0 || c.session.draining && !c.session.drainAcked {
+	if s := &c.session; c.inUse > 0 || c.theirsBusy > 0 || s.drainSaid&s.drainGot&DrainCaller == 0 || c.wantDrain {
 		return false
 	}
 	for _, s := range c.theirs {
@@ -260,7 +263,9 @@ func (c *Conn) Drain(now int64) {
 		return
 	}
 	s.draining, s.leaving = true, true
+	s.drainSaid |= DrainCallee
 	c.wantDrain = true
+	c.noMoreCalls()
 	c.sendDown(CodeNone, "the session is draining")
 	// Replies that are under way lazily are not: their slots count as calls left.
 	if c.lazyLeft > 0 {
@@ -270,10 +275,22 @@ func (c *Conn) Drain(now int64) {
 }
 
 // drainFrame takes in DRAIN.
-func (c *Conn) drainFrame(now int64) {
+func (c *Conn) drainFrame(now int64, flags uint8) {
+	c.session.drainGot |= flags
 	if !c.session.leaving {
 		c.session.leaving = true
 		c.sendDown(CodeNone, "the peer is draining")
+		c.noMoreCalls()
+	}
+}
+
+// noMoreCalls says so, once an end that is leaving has no call of its own under
+// way. Only a caller knows what is still on its way to the callee.
+func (c *Conn) noMoreCalls() {
+	s := &c.session
+	if s.leaving && c.inUse == 0 && s.drainSaid&DrainCaller == 0 {
+		s.drainSaid |= DrainCaller
+		c.wantDrain = true
 	}
 }
 

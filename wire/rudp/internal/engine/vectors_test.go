@@ -56,7 +56,7 @@ var frameVectors = []frameVector{
 	{"0d 00 01 0f 02 00", `ENDED 0/1 DATA_LOSS executed yes ""`, func(b []byte) []byte {
 		return AppendEnded(b, call01, lupine.DataLoss, lupine.Yes, "")
 	}},
-	{"0e", "DRAIN", func(b []byte) []byte { return AppendType(b, TypeDrain) }},
+	{"0e 03", "DRAIN 3", func(b []byte) []byte { return AppendDrain(b, DrainCallee|DrainCaller) }},
 	{"0f 02 05 4752414e54", `CLOSE PROTOCOL "GRANT"`, func(b []byte) []byte { return AppendClose(b, CodeProtocol, "GRANT") }},
 	{"0f 412a 00", `CLOSE TLS alert 42 ""`, func(b []byte) []byte { return AppendClose(b, CodeTLS+42, "") }},
 	{"10 0123456789abcdef", "PATH_CHALLENGE 0123456789abcdef", func(b []byte) []byte {
@@ -116,6 +116,8 @@ func show(f Frame) string {
 		fmt.Fprintf(&b, " at %d %x", f.Offset, f.Data)
 	case TypeToken, TypePathChallenge, TypePathResponse:
 		fmt.Fprintf(&b, " %x", f.Data)
+	case TypeDrain:
+		fmt.Fprintf(&b, " %d", f.Drain)
 	case TypeMaxSlots:
 		fmt.Fprintf(&b, " %d", f.Slots)
 	case TypeGrantReply:
@@ -157,7 +159,7 @@ func show(f Frame) string {
 // appendFrame appends a parsed frame again, in the shortest form.
 func appendFrame(b []byte, f Frame) []byte {
 	switch f.Type {
-	case TypePad, TypePing, TypeDone, TypeDrain:
+	case TypePad, TypePing, TypeDone:
 		return AppendType(b, f.Type)
 	case TypeAck, TypeAckECN:
 		var ranges []AckRange
@@ -172,6 +174,8 @@ func appendFrame(b []byte, f Frame) []byte {
 		return AppendCrypto(b, f.Offset, f.Data)
 	case TypeToken:
 		return AppendToken(b, f.Data)
+	case TypeDrain:
+		return AppendDrain(b, f.Drain)
 	case TypeMaxSlots:
 		return AppendMaxSlots(b, f.Slots)
 	case TypeGrantReply, TypeGrantRequest:
