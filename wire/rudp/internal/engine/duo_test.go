@@ -23,6 +23,8 @@ type duo struct {
 	steps int
 	// forged: an attacker with the keys was at it.
 	forged bool
+	// started is called with a server that HELLO made.
+	started func(e *end)
 }
 
 type flight struct {
@@ -46,6 +48,7 @@ type end struct {
 	room    int
 	token   []byte
 	freed   []any
+	tls     func(ev Event)
 	front   func(b []byte) bool // false: for the session
 }
 
@@ -248,6 +251,8 @@ func (e *end) take() {
 		switch ev.Kind {
 		case EventOpen:
 			e.open = true
+		case EventCrypto:
+			e.tls(ev)
 		case EventToken:
 			e.token = bytes.Clone(ev.Message)
 		case EventGone:

@@ -18,7 +18,7 @@ func newHello(t testing.TB, change func(cfg *[2]Config)) *duo {
 		server = cfg[1]
 		cfg[1].ID = 0
 	})
-	front := NewFront(FrontConfig{Secret: [32]byte{1}}, d.now)
+	front := NewFront(FrontConfig{Mode: server.Mode, Secret: [32]byte{1}}, d.now)
 	d.ends[0].front = func(b []byte) bool {
 		var p Packet
 		answer, verdict := front.Handle(d.now, b, testFrom, &p, nil)
@@ -36,6 +36,9 @@ func newHello(t testing.TB, change func(cfg *[2]Config)) *duo {
 				cfg.Token = front.Token(d.now, testFrom.Addr())
 				e := d.add(1, cfg)
 				e.serve = echo
+				if d.started != nil {
+					d.started(e)
+				}
 			}
 		}
 		return false

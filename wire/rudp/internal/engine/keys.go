@@ -19,7 +19,7 @@ type Keys interface {
 	Next() Keys
 }
 
-// aead is a Keys of one of TLS's AES suites (2.2).
+// aead is a Keys that seals with AES-GCM (2.2).
 type aead struct {
 	gcm    cipher.AEAD
 	iv     [12]byte
@@ -28,13 +28,17 @@ type aead struct {
 	hash   func() hash.Hash
 }
 
-// NewKeys makes keys of a traffic secret of TLS (2.2; RFC 8446, 7.1).
+// NewKeys makes keys of a traffic secret of TLS (2.2; RFC 8446, 7.1). Where TLS
+// chose ChaCha20-Poly1305 they are AES-256-GCM's all the same: the standard library
+// has no other AEAD, and a session's packets need not be sealed as TLS's records.
 func NewKeys(suite uint16, secret []byte) (Keys, error) {
 	switch suite {
 	case tls.TLS_AES_128_GCM_SHA256:
 		return newAEAD(16, sha256.New, secret)
 	case tls.TLS_AES_256_GCM_SHA384:
 		return newAEAD(32, sha512.New384, secret)
+	case tls.TLS_CHACHA20_POLY1305_SHA256:
+		return newAEAD(32, sha256.New, secret)
 	}
 	return nil, fmt.Errorf("cipher suite %s is not spoken here", tls.CipherSuiteName(suite))
 }
@@ -117,6 +121,7 @@ type keyState struct {
 	since               int64  // when the present write keys began
 	first               uint64 // the first number that they sealed
 	acked               bool   // one of theirs was acked
+	readAcks            uint64 // ACKs that were sent when the present read keys came
 	keepTo              int64  // the old read keys are kept until then; 0: readNext is in their place
 }
 
@@ -148,15 +153,14 @@ func (c *Conn) moveKeys(now int64, p *Packet) bool {
 	if p.Kind.Level() != LevelData || k.read == nil || p.keys <= k.readGen {
 		return true
 	}
-	if p.keys > k.writeGen && !k.acked && k.writeGen > 0 {
+	if k.readGen > 0 && c.acksSent == k.readAcks {
 		c.fail(now, &Error{CodeProtocol, "packet: key phase: a second update before the first was acknowledged"})
 		return false
 	}
-	k.read, k.readGen = k.readNext, p.keys
+	k.read, k.readGen, k.readAcks = k.readNext, p.keys, c.acksSent
 	k.readNext = k.read.Next()
 	k.keepTo = now + 3*c.ptoBase(LevelData)
-	if k.writeGen < k.readGen {
-		k.acked = true
+	if k.writeGen < k.readGen && k.writeNext != nil {
 		k.write, k.writeNext = k.writeNext, k.writeNext.Next()
 		k.writeGen++
 		k.since, k.first, k.acked = now, c.sent.next, false

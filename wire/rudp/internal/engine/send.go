@@ -300,6 +300,9 @@ func (c *Conn) buildClose(now int64, b *Batch) bool {
 	}
 	c.wantClose = false
 	level := LevelData
+	if c.session.early {
+		level = LevelHandshake // nobody may have the keys of DATA yet
+	}
 	for level > LevelInitial && (c.writers[level] == nil || c.levels[level].dropped) {
 		level--
 	}

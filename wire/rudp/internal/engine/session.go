@@ -15,6 +15,7 @@ type session struct {
 	draining  bool // no new calls of the peer's
 	lostTold  bool // the handlers were told that their caller is lost
 	closedBy  bool // the peer sent CLOSE
+	early     bool // the session ended in its handshake
 	code      Code
 	reason    string
 	lingerTo  int64
@@ -315,7 +316,7 @@ func (c *Conn) Close(now int64, code Code, reason string) {
 // closing is Close but for what is sent.
 func (c *Conn) closing(now int64, code Code, reason, text string) {
 	s := &c.session
-	s.code, s.reason = code, reason
+	s.code, s.reason, s.early = code, reason, c.phase == phaseHandshake
 	s.lingerTo = now + 3*c.ptoBase(LevelData)
 	c.sendDown(code, text)
 	c.endMine(now, text)
