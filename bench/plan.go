@@ -15,6 +15,7 @@ type pair struct {
 	name           string
 	client, server string // implementations
 	tls, unix      bool
+	udp            bool // the udp pair is its floor
 	about          string
 }
 
@@ -34,7 +35,21 @@ func pairs() []pair {
 		{name: "framed", client: "framed", server: "framed", about: "floor: frames on one connection, combined writes, no RPC"},
 		{name: "framed-go", client: "framed-go", server: "framed-go", about: "the same with a goroutine for each call"},
 		{name: "ping-pong", client: "ping-pong", server: "ping-pong", about: "floor: a connection per caller, write and read"},
+		{name: "quic-go", client: "quic-go", server: "quic-go", udp: true, tls: true, about: "one connection, a stream for each call, TLS 1.3"},
+		{name: "kcp-go", client: "kcp-go", server: "kcp-go", udp: true, about: "a session per caller, not encrypted"},
+		{name: "pion-dtls", client: "pion-dtls", server: "pion-dtls", udp: true, tls: true, about: "a DTLS 1.2 association per caller, nothing resent"},
+		{name: "udp", client: "udp", server: "udp", udp: true, about: "floor of UDP: a socket per caller, write and read, nothing resent"},
 	}
+}
+
+// overUDP reports whether the pair of that name talks over UDP.
+func overUDP(name string) bool {
+	for _, p := range pairs() {
+		if p.name == name {
+			return p.udp
+		}
+	}
+	return false
 }
 
 // workload is a row of the plan: work, and who does it.
@@ -56,8 +71,10 @@ const (
 
 var (
 	unaryPairs  = []string{"lupine", "lupine-tls", "lupine-unix", "grpc-go", "grpc-go-tls", "connect", "drpc", "net/rpc", "framed", "ping-pong"}
-	streamPairs = []string{"lupine", "lupine-tls", "lupine-unix", "lupine>grpc-go", "grpc-go>lupine", "grpc-go", "grpc-go-tls", "connect", "drpc", "framed", "ping-pong"}
+	streamPairs = []string{"lupine", "lupine-tls", "lupine-unix", "lupine>grpc-go", "grpc-go>lupine", "grpc-go", "grpc-go-tls", "connect", "drpc", "framed", "framed-go", "ping-pong"}
 	metaPairs   = []string{"lupine", "lupine>grpc-go", "grpc-go>lupine", "grpc-go", "connect", "drpc"}
+	largePairs  = append([]string{"quic-go", "kcp-go"}, unaryPairs...)
+	crowdPairs  = append([]string{"lupine>grpc-go", "grpc-go>lupine"}, largePairs...)
 	setupPairs  = []string{"lupine", "lupine-tls", "lupine-unix", "grpc-go", "grpc-go-tls", "connect", "drpc", "net/rpc", "ping-pong"}
 	burnPairs   = []string{"lupine", "grpc-go"}
 	fairPairs   = []string{"lupine", "grpc-go", "framed-go"}
@@ -106,8 +123,14 @@ func workloads(idle int) []workload {
 		case "echo4k-1", "echo4k-256", "echo16m-1", "upload64":
 			w.slow = true
 		}
-		if w.pairs == nil && w.work.Size != 64 {
+		switch {
+		case w.name == "echo64-256":
+			w.pairs = crowdPairs // nothing is resent by others, and 256 datagrams overrun a socket
+		case w.pairs != nil || w.work.Size == 64:
+		case w.work.Size > mib:
 			w.pairs = unaryPairs
+		default:
+			w.pairs = largePairs
 		}
 	}
 	for _, p := range procCounts() {

@@ -54,13 +54,20 @@ func memoryOfPeer(r *results, work, pair string) (float64, bool) {
 	return times(work, pair, peerOf(pair), memory)(r)
 }
 
-// overFloor returns CPU over that of the floor: frames on one connection, or
-// where that cannot do the work, a connection per caller.
+// overFloor returns CPU over that of the floor, the first of these that does the work:
+// frames on one connection, with a goroutine each, a connection per caller. Over UDP it
+// is a socket per caller.
 func overFloor(r *results, work, pair string) (float64, bool) {
-	if v, ok := times(work, pair, "framed", cpu)(r); ok {
-		return v, true
+	floors := []string{"framed", "framed-go", "ping-pong"}
+	if overUDP(pair) {
+		floors = []string{"udp"}
 	}
-	return times(work, pair, "ping-pong", cpu)(r)
+	for _, floor := range floors {
+		if v, ok := times(work, pair, floor, cpu)(r); ok {
+			return v, true
+		}
+	}
+	return 0, false
 }
 
 // printResults prints a table for each workload, and what to know about them.
@@ -103,7 +110,7 @@ func notes(r *results) []string {
 		fmt.Sprintf("medians of %d rounds of %v after %v to warm up; each implementation in a fresh pair of processes, over loopback, in turn", s.Rounds, s.Measure, s.WarmUp),
 		"c is the client's side, s the server's; all but latencies and /s are for each call, message or connection",
 		"x grpc: how many times grpc-go's calls a second, and how many times less CPU; over TLS, against grpc-go over TLS",
-		"x floor: CPU over that of frames on one connection with combined writes, or of ping-pong where that is all there is",
+		"x floor: CPU over that of frames on one connection with combined writes, for bidi with a goroutine each, or of ping-pong where that is all there is; over UDP, of udp",
 		"±%: half of what lies between the rounds with the least and the most CPU, in percent of the median",
 		"r+w: read and write system calls, as the kernel counts them (a read that found nothing included)",
 		"resident: private memory in the process; what the kernel holds for sockets is not in it",

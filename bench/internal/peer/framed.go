@@ -19,12 +19,14 @@ import (
 // codec, no headers, no deadline, no flow control. As in any RPC the caller owns
 // its reply and the handler its request, which is one allocation a side. The
 // server of "framed" answers on the goroutine that reads; that of "framed-go"
-// starts one for each call. A connection's first byte says what it is for.
+// starts one for each call, and has one for as long as a caller's chat lasts. A
+// connection's first byte says what it is for.
 
 const (
 	frameHeader = 9 // length 4, caller 4, kind 1
 	frameEcho   = 'e'
 	frameWork   = 'w'
+	frameChat   = 't'
 
 	modeCalls    = 'c'
 	modeDownload = 'd'
@@ -139,6 +141,14 @@ func (c *combiner) write(caller uint32, kind byte, payload []byte, caller1 int) 
 	}
 }
 
+// answer is write for what was counted in waiting when its request came.
+func (c *combiner) answer(caller uint32, kind byte, payload []byte) {
+	c.write(caller, kind, payload, 0)
+	c.mu.Lock()
+	c.waiting--
+	c.mu.Unlock()
+}
+
 func serveFramed(s Spec, _ *Service) (Server, error) {
 	return serveRaw(s, func(conn net.Conn) {
 		serveMode(conn, func() {
@@ -168,6 +178,12 @@ func serveFramedGo(s Spec, svc *Service) (Server, error) {
 		serveMode(conn, func() {
 			in := newFrames(conn)
 			out := &combiner{conn: conn}
+			chats := map[uint32]chan []byte{}
+			defer func() {
+				for _, chat := range chats {
+					close(chat)
+				}
+			}()
 			for {
 				caller, kind, payload, err := in.next()
 				if err != nil {
@@ -177,15 +193,26 @@ func serveFramedGo(s Spec, svc *Service) (Server, error) {
 				out.mu.Lock()
 				out.waiting++
 				out.mu.Unlock()
+				if kind == frameChat {
+					chat := chats[caller]
+					if chat == nil {
+						chat = make(chan []byte, 1)
+						chats[caller] = chat
+						go func() {
+							for m := range chat {
+								out.answer(caller, frameChat, m)
+							}
+						}()
+					}
+					chat <- own
+					continue
+				}
 				go func() {
 					if kind == frameWork && len(own) == 8 {
 						svc.work(nil, benchpb.WorkRequest_Kind(binary.LittleEndian.Uint32(own)), binary.LittleEndian.Uint32(own[4:]))
 						own = own[:0]
 					}
-					out.write(caller, kind, own, 0)
-					out.mu.Lock()
-					out.waiting--
-					out.mu.Unlock()
+					out.answer(caller, kind, own)
 				}()
 			}
 		})
@@ -304,6 +331,11 @@ func (c *framedClient) call(kind byte, payload []byte) error {
 	if err := c.link.out.write(c.caller, kind, payload, 1); err != nil {
 		return err
 	}
+	return c.wait()
+}
+
+// wait waits for the answer to what was written.
+func (c *framedClient) wait() error {
 	_, ok := <-c.ready
 	c.link.out.mu.Lock()
 	c.link.out.waiting--
@@ -331,6 +363,32 @@ func (c *framedClient) Work(_ context.Context, r *benchpb.WorkRequest) error {
 	binary.LittleEndian.PutUint32(c.job[:], uint32(r.Kind))
 	binary.LittleEndian.PutUint32(c.job[4:], r.Micros)
 	return c.call(frameWork, c.job[:])
+}
+
+// framedChat is a caller's chat.
+type framedChat struct{ c *framedClient }
+
+func (s framedChat) Send(m *benchpb.Message) error {
+	return s.c.link.out.write(s.c.caller, frameChat, m.Payload, 1)
+}
+
+// Recv returns a message that the next Recv replaces.
+func (s framedChat) Recv() (*benchpb.Message, error) {
+	if err := s.c.wait(); err != nil {
+		return nil, err
+	}
+	s.c.reply.Payload = s.c.buf
+	return &s.c.reply, nil
+}
+
+func (framedChat) Close() error { return nil }
+
+// Chat works only where the server has a goroutine for it.
+func (c *framedClient) Chat(context.Context) (Chat, error) {
+	if c.link.spec.Impl != "framed-go" {
+		return nil, ErrUnsupported
+	}
+	return framedChat{c}, nil
 }
 
 type framedDownload struct {

@@ -1,6 +1,6 @@
 // Package peer holds the implementations that the benchmark compares, each
-// behind the same small interface: Lupine, grpc-go, connect-go, drpc, net/rpc,
-// and two floors that are no RPC at all. Each is used as its own documentation
+// behind the same small interface: Lupine, grpc-go, connect-go, drpc, net/rpc, over UDP
+// quic-go, kcp-go and pion/dtls, and floors that are no RPC at all. Each is used as its own documentation
 // says, with its defaults, except where a limit would refuse the work; the file
 // of each says where.
 package peer
@@ -104,6 +104,10 @@ func implementations() map[string]implementation {
 		"ping-pong": {serve: servePingPong, dial: dialPingPong, perCaller: true},
 		"framed":    {serve: serveFramed, dial: dialFramed},
 		"framed-go": {serve: serveFramedGo, dial: dialFramed},
+		"udp":       {serve: serveUDP, dial: dialUDP, perCaller: true},
+		"quic-go":   {serve: serveQUIC, dial: dialQUIC},
+		"kcp-go":    {serve: serveKCP, dial: dialKCP, perCaller: true},
+		"pion-dtls": {serve: serveDTLS, dial: dialDTLS, perCaller: true},
 	}
 }
 

@@ -15,18 +15,21 @@ import (
 // no call, no codec, no second caller.
 
 func servePingPong(s Spec, _ *Service) (Server, error) {
-	return serveRaw(s, func(conn net.Conn) {
-		buf := make([]byte, 4<<10)
-		for {
-			msg, err := readSized(conn, &buf)
-			if err != nil {
-				return
-			}
-			if _, err := conn.Write(msg); err != nil {
-				return
-			}
+	return serveRaw(s, pingPong)
+}
+
+// pingPong answers each message with itself.
+func pingPong(conn net.Conn) {
+	buf := make([]byte, 4<<10)
+	for {
+		msg, err := readSized(conn, &buf)
+		if err != nil {
+			return
 		}
-	})
+		if _, err := conn.Write(msg); err != nil {
+			return
+		}
+	}
 }
 
 // serveRaw runs serve on a goroutine for each connection.
@@ -43,9 +46,15 @@ func serveRaw(s Spec, serve func(net.Conn)) (Server, error) {
 	if config != nil {
 		accept = tls.NewListener(lis, config)
 	}
+	serveEach(accept, serve)
+	return netListening{lis}, nil
+}
+
+// serveEach runs serve on a goroutine for each connection that lis accepts.
+func serveEach(lis net.Listener, serve func(net.Conn)) {
 	go func() {
 		for {
-			conn, err := accept.Accept()
+			conn, err := lis.Accept()
 			if err != nil {
 				return
 			}
@@ -55,7 +64,6 @@ func serveRaw(s Spec, serve func(net.Conn)) (Server, error) {
 			}()
 		}
 	}()
-	return netListening{lis}, nil
 }
 
 // readSized reads a length and that many bytes into *buf, and returns both. A
@@ -96,7 +104,11 @@ func dialPingPong(s Spec, d Dialer) (Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &pingPongClient{conn: conn, in: make([]byte, 4<<10)}, nil
+	return newPingPong(conn), nil
+}
+
+func newPingPong(conn net.Conn) *pingPongClient {
+	return &pingPongClient{conn: conn, in: make([]byte, 4<<10)}
 }
 
 // Echo returns a message that the next Echo overwrites.
