@@ -108,7 +108,7 @@ type hooks struct {
 	frame func(c *Conn, p *Packet, f *Frame) bool
 	// took is called after a frame took effect.
 	took func(c *Conn, p *Packet, f *Frame)
-	// made is called when a datagram was built, before the batch has it.
+	// made is called when a datagram was built, with the batch's bytes up to its end.
 	made func(c *Conn, d *Datagram, b []byte)
 	// tick is called before each Tick.
 	tick func(c *Conn, now int64)

@@ -202,11 +202,12 @@ func (c *Conn) finishPacket(now int64, b *Batch, level Level, more bool) {
 
 func (c *Conn) emitDatagram(b *Batch, d Datagram) {
 	f := &c.fill
+	at := len(b.List)
+	b.List = append(b.List, d)
 	if c.hooks.made != nil {
-		c.hooks.made(c, &d, f.b)
+		c.hooks.made(c, &b.List[at], f.b)
 	}
 	b.Buf = f.b[:d.End+d.Tag]
-	b.List = append(b.List, d)
 	f.b = nil
 	c.countKey(d.Number)
 }

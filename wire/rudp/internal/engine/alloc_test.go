@@ -1,0 +1,108 @@
+package engine
+
+import (
+	"testing"
+)
+
+// pair is two ends without a network: what one sends the other has at once.
+type pair struct {
+	a, b  *Conn
+	batch Batch
+	now   int64
+	call  Call
+	head  Head
+	req   Message
+	over  bool
+	p     Packet
+}
+
+func newPair(t testing.TB) *pair {
+	d := newDuo(t, nil)
+	p := &pair{a: d.ends[0].c, b: d.ends[1].c, now: d.now, req: msg(make([]byte, 64)), head: Head{Path: "/a.B/C", Timed: true, Timeout: 1e6}}
+	p.batch.Buf = make([]byte, 0, 64<<10)
+	return p
+}
+
+// move gives what from has to say to the other.
+func (p *pair) move(from, to *Conn) {
+	for {
+		p.batch.Reset()
+		if !from.Poll(p.now, &p.batch) {
+			return
+		}
+		p.batch.Seal()
+		for i := range p.batch.List {
+			if to.Opener().Open(p.batch.Bytes(i), &p.p) != DropNone {
+				continue
+			}
+			to.Receive(p.now, &p.p)
+			for {
+				ev, ok := to.Event()
+				if !ok {
+					break
+				}
+				switch {
+				case ev.Kind == EventEnded:
+					p.over = true
+				case ev.Kind == EventMessage && to == p.b:
+					to.Write(p.now, ev.Call, p.req, false)
+					to.Finish(p.now, ev.Call, nil, nil)
+				}
+			}
+		}
+		to.Flush(p.now)
+	}
+}
+
+func (p *pair) do(t testing.TB) {
+	p.over = false
+	if err := p.a.Begin(p.now, &p.call, &p.head, p.req, true); err != nil {
+		t.Fatal(err)
+	}
+	p.move(p.a, p.b)
+	p.now += 20 * microsecond
+	p.move(p.b, p.a)
+	p.now += 20 * microsecond
+	if !p.over {
+		t.Fatal("the call did not end")
+	}
+	p.a.Next()
+	p.b.Next()
+}
+
+// TestAllocations: a call of steady state allocates nothing in the engines.
+func TestAllocations(t *testing.T) {
+	p := newPair(t)
+	for range 100 {
+		p.do(t)
+	}
+	if n := testing.AllocsPerRun(1000, func() { p.do(t) }); n != 0 {
+		t.Errorf("%v allocations a call; want none", n)
+	}
+}
+
+// BenchmarkCall is one small call through both engines, with the plain seal.
+func BenchmarkCall(b *testing.B) {
+	p := newPair(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		p.do(b)
+	}
+}
+
+// BenchmarkLong sends a message of 1 MiB, echoed.
+func BenchmarkLong(b *testing.B) {
+	d := newDuo(b, nil)
+	d.delay = 50 * microsecond
+	d.ends[1].serve = echo
+	p := make([]byte, 1<<20)
+	b.SetBytes(2 << 20)
+	for b.Loop() {
+		d.steps = 0
+		_, r := d.ends[0].begin("/a.B/C", p)
+		if !d.run(10*second, func() bool { return r.over }) || r.err != nil {
+			b.Fatal(r.err)
+		}
+		clear(d.ends[0].replies)
+	}
+}
