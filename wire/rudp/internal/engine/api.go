@@ -64,7 +64,7 @@ const (
 	EventCrypto
 	// EventToken: Message is a token for the next session to this server. Client.
 	EventToken
-	// EventCall: a call came, Head is its head. Callee. For a unary call its
+	// EventCall: a call came, Head is its head, Metadata the request's. Callee. For a unary call its
 	// EventMessage follows, at once or later. The handler of a unary call starts at
 	// EventMessage, that of a stream at EventCall.
 	EventCall

@@ -253,6 +253,9 @@ func (c *Conn) Peer() *Params {
 	return &c.peer
 }
 
+// Local returns our parameters, with their defaults.
+func (c *Conn) Local() *Params { return &c.local }
+
 // RTT returns what is known of the path.
 func (c *Conn) RTT() RTT { return c.rtt }
 

@@ -95,6 +95,9 @@ func (c *Conn) beginPacket(now int64, b *Batch, level Level, mtu int) *filler {
 
 // buildData makes a DATA packet.
 func (c *Conn) buildData(now int64, b *Batch) bool {
+	if c.session.mute {
+		return false
+	}
 	ack := &c.levels[LevelData].came
 	ackDue := ack.atOnce || ack.due != 0 && ack.due <= now
 	fly := c.mayFly(now)

@@ -10,6 +10,7 @@ type session struct {
 	waiting   int64 // when somebody began to wait, or we came back from a stop
 	active    int64 // the last time that a call was under way
 	suspect   bool
+	mute      bool // a server's client was lost: nothing is sent until it is heard of
 	down      bool // EventDown was given
 	leaving   bool // no new calls of ours
 	draining  bool // no new calls of the peer's
@@ -39,7 +40,7 @@ func (s *session) waitFrom(now int64) { s.waiting = max(s.waiting, now) }
 // heardPacket notes that a packet opened.
 func (s *session) heardPacket(c *Conn, now int64, p *Packet) {
 	s.heard, s.lostTold = max(s.heard, now), false
-	s.resetAt, s.resets = 0, 0
+	s.resetAt, s.resets, s.mute = 0, 0, false
 	if s.suspect && c.phase == phaseOpen {
 		s.suspect = false
 		if s.down && !s.leaving {
@@ -166,6 +167,11 @@ func (c *Conn) lose(now int64, text string) {
 	for n := c.sent.base; n < c.sent.next; n++ {
 		if r := c.sent.at(n); !r.over {
 			c.gone(r)
+			for i := r.first; i < r.first+uint64(r.count); i++ {
+				if m := c.sent.mean(i); !m.moved {
+					c.wantAgain(*m) // sent when the client is heard of again
+				}
+			}
 		}
 	}
 	c.sent.trim()
@@ -174,7 +180,8 @@ func (c *Conn) lose(now int64, text string) {
 			s.lazy = false
 		}
 	}
-	c.lazyIn, c.lazyLeft, c.ptoCount = 0, 0, 0
+	c.session.mute = true
+	c.lazyIn, c.lazyLeft, c.ptoCount, c.probes = 0, 0, 0, 0
 }
 
 // endMine ends all calls of ours.
