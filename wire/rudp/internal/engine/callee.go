@@ -176,11 +176,11 @@ func (c *Conn) readHead(now int64, s *slot, v *view) (done bool, err *Error) {
 	if s.kind != lupine.Unary {
 		s.state = slotRunning
 	}
-	e := Event{Kind: EventCall, Call: s.call, Head: &s.head}
+	ev := Event{Kind: EventCall, Call: s.call, Head: &s.head}
 	if s.head.Fields.Count > 0 {
-		e.Metadata = s.head.Fields.Append(nil, c.rdict)
+		ev.Metadata = s.head.Fields.Append(nil, c.rdict)
 	}
-	c.emit(e)
+	c.emit(ev)
 	return true, nil
 }
 
