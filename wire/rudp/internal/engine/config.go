@@ -79,8 +79,8 @@ type Budget struct {
 	// Replies bounds replies that wait in slots: ReplyTotal.
 	Receive, Replies int64
 
-	receive, replies atomic.Int64
-	pools            pools
+	receive, replies, reserved atomic.Int64
+	pools                      pools
 }
 
 // NewBudget returns one with the defaults of 5.7.

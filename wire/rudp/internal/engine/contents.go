@@ -12,7 +12,7 @@ func (c *Conn) putContents(now int64) {
 	c.putOpenings()
 	c.putData()
 	f := &c.fill
-	if (c.probes > 0 || c.wantPing) && !f.elicits && len(f.lazies) == 0 && f.room() > 0 {
+	if (c.probes > 0 || c.wantPing && len(f.lazies) == 0) && !f.elicits && f.room() > 0 {
 		f.b = AppendType(f.b, TypePing)
 		f.elicits, f.lastType = true, -1
 	}

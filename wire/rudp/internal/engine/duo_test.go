@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
 	"testing"
 
 	"github.com/lupine-rpc/lupine"
@@ -21,6 +22,10 @@ type duo struct {
 	lose  func(from int, b []byte) bool
 	log   bool
 	steps int
+	// from, if set, is the address that a datagram seems to come from; to is that of the
+	// one that lose looks at.
+	from func(to int, b []byte) netip.AddrPort
+	to   netip.AddrPort
 	// forged: an attacker with the keys was at it.
 	forged bool
 	// started is called with a server that HELLO made.
@@ -162,7 +167,9 @@ func (d *duo) deliver() {
 		}
 		touched[f.to] = true
 		var p Packet
-		p.From = testFrom
+		if p.From = testFrom; d.from != nil {
+			p.From = d.from(f.to, f.b)
+		}
 		if drop := e.c.Opener().Open(f.b, &p); drop != DropNone {
 			continue
 		}
@@ -191,6 +198,7 @@ func (e *end) pump() {
 				e.d.dump(e.i, b)
 			}
 			e.sent++
+			e.d.to = e.batch.List[i].To
 			if e.d.lose != nil && e.d.lose(e.i, b) {
 				continue
 			}

@@ -85,7 +85,7 @@ func (c *Conn) giveRoom(now int64) {
 			c.hit(LimitAssembly)
 			return
 		}
-		if c.reserved > 0 && c.budget.receive.Load()+need > c.budget.Receive {
+		if others := c.budget.reserved.Load(); others > 0 && c.budget.receive.Load()+others+need > c.budget.Receive {
 			c.hit(LimitReceive)
 			return
 		}
@@ -93,6 +93,7 @@ func (c *Conn) giveRoom(now int64) {
 		s.in.wanted, s.in.reserved = 0, need
 		s.in.since, s.in.mark = now, s.in.have
 		c.reserved += need
+		c.budget.reserved.Add(need)
 		c.grant(now, s)
 	}
 }
@@ -108,6 +109,7 @@ func (c *Conn) unreserve(s *slot) {
 	}
 	if in.reserved > 0 {
 		c.reserved -= in.reserved
+		c.budget.reserved.Add(-in.reserved)
 		in.reserved = 0
 		c.giveRoom(c.now)
 	}

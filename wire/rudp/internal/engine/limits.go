@@ -108,6 +108,7 @@ const (
 	keyAge       = 3600 * second
 	mtuRaise     = 600 * second
 	stallTimeout = 10 * second
+	roomAgain    = 20 * millisecond // to look again for room that other sessions hold
 	resetProof   = 100 * millisecond
 
 	slotsTop       = 4096

@@ -29,7 +29,7 @@ func (f *filler) room() int { return f.limit - len(f.b) }
 func (c *Conn) Poll(now int64, b *Batch) (any bool) {
 	c.now = max(c.now, now)
 	long := 0
-	for c.phase != phaseGone && cap(b.Buf)-len(b.Buf) >= c.longest() && c.build(now, b) {
+	for c.phase != phaseGone && cap(b.Buf)-len(b.Buf) >= c.mtu && c.build(now, b) {
 		any = true
 		if d := &b.List[len(b.List)-1]; d.End+d.Tag-d.At > c.mtu-64 {
 			long++
@@ -40,9 +40,6 @@ func (c *Conn) Poll(now int64, b *Batch) (any bool) {
 	}
 	return any
 }
-
-// longest is how long the next datagram may be.
-func (c *Conn) longest() int { return max(c.mtu, c.search.size()) }
 
 // build makes the next datagram, if there is one to send.
 func (c *Conn) build(now int64, b *Batch) bool {
@@ -60,8 +57,8 @@ func (c *Conn) build(now int64, b *Batch) bool {
 	if len(c.challenges) > 0 || c.path.ask && c.path.mayFly(100) {
 		return c.buildPath(now, b)
 	}
-	if c.search.due(c, now) && c.mayFly(now) {
-		return c.buildProbe(now, b)
+	if c.search.due(c, now) && c.mayFly(now) && c.buildProbe(now, b) {
+		return true
 	}
 	return c.buildData(now, b)
 }
@@ -193,6 +190,10 @@ func (c *Conn) finishPacket(now int64, b *Batch, level Level, more bool) {
 	if !r.flying {
 		r.over = true
 		c.sent.trim()
+		if c.sent.len() > 2*sentPackets {
+			c.hit(LimitSent)
+			c.fail(now, &Error{CodeLimit, "the peer sends and never acknowledges (limit SentPackets)"})
+		}
 	}
 	c.Stats.Sent++
 	c.path.sent(size)

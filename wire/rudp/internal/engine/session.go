@@ -104,6 +104,9 @@ func (c *Conn) Tick(now int64) {
 	if c.phase == phaseOpen {
 		c.tickIdle(now)
 	}
+	if c.phase == phaseOpen && len(c.wanting) > 0 {
+		c.giveRoom(now)
+	}
 	if c.phase == phaseOpen && s.stallAt != 0 && s.stallAt <= now {
 		c.stalls(now)
 	}
@@ -498,6 +501,9 @@ func (c *Conn) nextOpen(sooner func(int64)) {
 		if r := c.sent.at(c.sent.base); r.lazy && r.flying {
 			sooner(r.time + 2*lazyAck)
 		}
+	}
+	if len(c.wanting) > 0 {
+		sooner(c.now + roomAgain) // another session may give room back
 	}
 	sooner(c.idleAt())
 	sooner(c.natAt())
