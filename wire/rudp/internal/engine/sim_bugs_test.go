@@ -1,0 +1,256 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"testing"
+
+	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/rpctest/sim"
+)
+
+// bug is a mistake planted into a run. Production code knows nothing of it: a
+// hook stands between the engine and what surrounds it, and does what the engine,
+// or its driver, would do if it were wrong in that way.
+type bug struct {
+	// frame stands before a frame takes effect; true drops it.
+	frame func(e *node, p *Packet, f *Frame) bool
+	// datagram may change what is about to be sealed.
+	datagram func(e *node, b *Batch, d *Datagram)
+	// tick stands before the engine's Tick, begin before its Begin, sent after
+	// datagrams have left.
+	tick, begin, sent func(e *node)
+	// dropped is told of a datagram that did not open.
+	dropped func(e *node, b []byte, d Drop)
+	// reset stands before a RESET is given to the engine.
+	reset func(e *node)
+	// ended may change what the engine says about a call's end, canceled what it
+	// says of one that was given up.
+	ended    func(a *attempt, err *lupine.Error) *lupine.Error
+	canceled func(a *attempt, x lupine.Executed) lupine.Executed
+}
+
+// every is true each nth time.
+func every(n int) func() bool {
+	i := 0
+	return func() bool { i++; return i%n == 0 }
+}
+
+// entryOf is the slot that a frame of a caller names, if its callee has it.
+func (e *node) entryOf(f *Frame) *slot {
+	if f.Call.Slot >= uint64(len(e.conn.theirs)) {
+		return nil
+	}
+	return e.conn.theirs[f.Call.Slot]
+}
+
+// opening reports whether a frame begins a request.
+func opening(f *Frame) bool {
+	return f.Type.Stream() && f.Type&(StreamReply|StreamOffset) == 0
+}
+
+// planted are the mistakes that a simulation must find, each within maxHunt
+// schedules. make makes one for one schedule.
+var planted = []struct {
+	name string
+	make func() *bug
+}{
+	{"duplicate suppression is off", func() *bug {
+		return &bug{frame: func(e *node, _ *Packet, f *Frame) bool {
+			if s := e.entryOf(f); opening(f) && s != nil && s.seq == f.Call.Seq && s.state == slotDone {
+				s.seq--
+			}
+			return false
+		}}
+	}},
+	{"a settled call runs again", func() *bug {
+		return &bug{frame: func(e *node, _ *Packet, f *Frame) bool {
+			if s := e.entryOf(f); opening(f) && s != nil && s.seq == f.Call.Seq && s.state == slotSettled {
+				s.seq--
+			}
+			return false
+		}}
+	}},
+	{"a late call of a slot's past runs", func() *bug {
+		return &bug{frame: func(e *node, _ *Packet, f *Frame) bool {
+			if s := e.entryOf(f); opening(f) && s != nil && s.seq > f.Call.Seq && s.state >= slotDone {
+				s.seq = f.Call.Seq - 1
+			}
+			return false
+		}}
+	}},
+	{"a packet is acked before its call is inserted, and the call dropped", func() *bug {
+		now := every(15)
+		return &bug{frame: func(_ *node, _ *Packet, f *Frame) bool { return opening(f) && now() }}
+	}},
+	{"a reply is freed when it was sent", func() *bug {
+		return &bug{sent: func(e *node) {
+			for _, s := range e.conn.theirs {
+				if s != nil && s.state == slotDone && !s.ended && s.out.fin && s.out.next == s.out.total() {
+					s.state = slotSettled
+					e.conn.settle(s)
+				}
+			}
+		}}
+	}},
+	{"a slot is used again before its canceled call has ended", func() *bug {
+		return &bug{begin: func(e *node) {
+			for _, s := range e.conn.mine {
+				if s.state == slotClosing {
+					e.conn.over(s)
+				}
+			}
+		}}
+	}},
+	{"calls that were given up are all said not to have run", func() *bug {
+		return &bug{canceled: func(*attempt, lupine.Executed) lupine.Executed { return lupine.No }}
+	}},
+	{"calls of a lost session are said not to have run", func() *bug {
+		return &bug{ended: func(_ *attempt, err *lupine.Error) *lupine.Error {
+			if err != nil && err.Code == lupine.Unavailable && err.Executed == lupine.Maybe {
+				err.Executed = lupine.No
+			}
+			return err
+		}}
+	}},
+	{"no back-off", func() *bug { return &bug{tick: func(e *node) { e.conn.ptoCount = 0 }} }},
+	{"seq is compared as 16 bits", func() *bug {
+		return &bug{frame: func(e *node, _ *Packet, f *Frame) bool {
+			s := e.entryOf(f)
+			return opening(f) && s != nil && s.seq != 0 && f.Call.Seq > s.seq && f.Call.Seq&0xffff < s.seq&0xffff
+		}}
+	}},
+	{"a number is used twice", func() *bug {
+		now, last := every(20), uint64(0)
+		return &bug{datagram: func(e *node, b *Batch, d *Datagram) {
+			raw := b.Buf[d.At:d.End]
+			if k := Kind(raw[0]); k != KindData0 && k != KindData1 {
+				return
+			}
+			if e.server && now() {
+				binary.BigEndian.PutUint64(raw[5:], last)
+				d.Number = last
+			}
+			if e.server {
+				last = d.Number
+			}
+		}}
+	}},
+	{"the replay window is set before the tag is checked", func() *bug {
+		return &bug{dropped: func(e *node, b []byte, d Drop) {
+			if d == DropTag && len(b) > HeaderBytes && Kind(b[0]) != KindHello {
+				e.conn.window.set(binary.BigEndian.Uint64(b[5:]))
+			}
+		}}
+	}},
+	{"ids are used before their DEFINE was acked", func() *bug {
+		return &bug{begin: func(e *node) {
+			for i := range e.conn.wdict.entries {
+				e.conn.wdict.entries[i].acked = true
+			}
+		}}
+	}},
+	{"what a lost packet meant is forgotten", func() *bug {
+		now := every(7)
+		return &bug{tick: func(e *node) {
+			for i := e.conn.sent.firstMean; i < e.conn.sent.nextMean; i++ {
+				if now() {
+					e.conn.sent.mean(i).moved = true
+				}
+			}
+		}}
+	}},
+	{"CANCEL is sent once", func() *bug {
+		return &bug{sent: func(e *node) {
+			for i := e.conn.sent.firstMean; i < e.conn.sent.nextMean; i++ {
+				if m := e.conn.sent.mean(i); m.kind == meantCancel {
+					m.moved = true
+				}
+			}
+		}}
+	}},
+	{"a message is given back when it was sent", func() *bug {
+		return &bug{sent: func(e *node) {
+			for _, list := range [][]*slot{e.conn.mine, e.conn.theirs} {
+				for _, s := range list {
+					if s == nil || s.out.settled || s.out.next < s.out.total() {
+						continue
+					}
+					for i := range s.out.pieces {
+						if f, _ := s.out.pieces[i].owner.(*buffer); f != nil && i >= s.out.first {
+							for k := range f.b {
+								f.b[k] = 0xee
+							}
+						}
+					}
+				}
+			}
+		}}
+	}},
+	{"ACKs are lost on their way into the engine", func() *bug {
+		now := every(3)
+		return &bug{frame: func(_ *node, _ *Packet, f *Frame) bool { return f.Type == TypeAck && now() }}
+	}},
+	{"ENDED is swallowed", func() *bug {
+		return &bug{frame: func(_ *node, _ *Packet, f *Frame) bool { return f.Type == TypeEnded }}
+	}},
+	{"one bit of a message is wrong", func() *bug {
+		now := every(50)
+		return &bug{frame: func(_ *node, _ *Packet, f *Frame) bool {
+			if f.Type.Stream() && len(f.Data) > 20 && now() {
+				f.Data[len(f.Data)-1] ^= 1
+			}
+			return false
+		}}
+	}},
+}
+
+// maxHunt is within how many schedules each planted mistake must be found. The
+// seeds are the same each time, so that it is found each time or never.
+const maxHunt = 1000
+
+// TestSimFindsBugs plants each mistake and runs schedules until one fails.
+func TestSimFindsBugs(t *testing.T) {
+	for _, p := range planted {
+		t.Run(p.name, func(t *testing.T) {
+			r := sim.Run(sim.Budget{Schedules: maxHunt}, 1, 1, func() func(uint64, sim.Tally) (bool, error) {
+				return func(seed uint64, tally sim.Tally) (bool, error) {
+					_, counts, err := plan(seed).run(p.make(), tally, nil)
+					return counts, err
+				}
+			})
+			var f *failure
+			switch {
+			case r.Err == nil:
+				t.Errorf("not found in %d schedules", r.Schedules)
+			case errors.As(r.Err, &f) && f.kind == badPanic:
+				t.Errorf("seed %d panics: %v", r.Seed, r.Err)
+			default:
+				t.Logf("found in %d schedules, by seed %d: %v", r.Schedules, r.Seed, r.Err)
+			}
+		})
+	}
+}
+
+// TestSimShrinks makes a failing schedule small, and sees that it still fails in
+// the same way.
+func TestSimShrinks(t *testing.T) {
+	p := planted[0] // duplicate suppression
+	for seed := uint64(1); ; seed++ {
+		s := plan(seed)
+		_, _, err := s.run(p.make(), sim.Tally{}, nil)
+		if err == nil {
+			continue
+		}
+		small := s.shrink(p.make, err)
+		_, _, again := small.run(p.make(), sim.Tally{}, nil)
+		if again == nil || again.(*failure).kind != err.(*failure).kind {
+			t.Fatalf("seed %d: %v became %v", seed, err, again)
+		}
+		if n := len(small.steps) + len(small.faults); n > 8 {
+			t.Errorf("seed %d was shrunk to %d steps and faults; want a few", seed, n)
+		}
+		t.Logf("%d steps and %d faults became:\n%s", len(s.steps), len(s.faults), small.report(p.make))
+		return
+	}
+}
