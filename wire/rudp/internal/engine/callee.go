@@ -242,8 +242,6 @@ func (c *Conn) notBusy(s *slot) {
 		return
 	}
 	c.theirsBusy--
-	c.idle.give(idleRefill)
-	c.cancels.give(cancelRefill)
 	c.session.active = c.now
 }
 
@@ -296,6 +294,8 @@ func (c *Conn) Finish(now int64, call *Call, end *lupine.Error, trailer lupine.M
 		return
 	}
 	c.notBusy(s)
+	c.idle.give(idleRefill)
+	c.cancels.give(cancelRefill)
 	c.stopReading(s)
 	s.state = slotDone
 	if end != nil && trailer == nil {

@@ -26,6 +26,7 @@ type duo struct {
 	// one that lose looks at.
 	from func(to int, b []byte) netip.AddrPort
 	to   netip.AddrPort
+	mark func() uint8 // what arrives of a datagram's mark
 	// forged: an attacker with the keys was at it.
 	forged bool
 	// started is called with a server that HELLO made.
@@ -169,6 +170,9 @@ func (d *duo) deliver() {
 		var p Packet
 		if p.From = testFrom; d.from != nil {
 			p.From = d.from(f.to, f.b)
+		}
+		if d.mark != nil {
+			p.ECN = d.mark()
 		}
 		if drop := e.c.Opener().Open(f.b, &p); drop != DropNone {
 			continue

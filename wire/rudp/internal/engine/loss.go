@@ -7,7 +7,7 @@ func (c *Conn) ackFrame(now int64, level Level, a *Ack, ecn bool) *Error {
 	}
 	lv := &c.levels[level]
 	newest, any := int64(0), false
-	largestNew := false
+	largestNew, grew, marked := false, a.Largest+1 > lv.acked, 0
 	for a.Count > 0 {
 		r := a.Next()
 		if r.High < c.sent.base {
@@ -20,6 +20,9 @@ func (c *Conn) ackFrame(now int64, level Level, a *Ack, ecn bool) *Error {
 					largestNew = true
 				}
 				newest, any = max(newest, rec.time), true
+				if rec.ecn {
+					marked++
+				}
 				c.acked(now, n, rec)
 			}
 			if n == 0 {
@@ -27,7 +30,7 @@ func (c *Conn) ackFrame(now int64, level Level, a *Ack, ecn bool) *Error {
 			}
 		}
 	}
-	if a.Largest+1 > lv.acked {
+	if grew {
 		lv.acked = a.Largest + 1
 	}
 	if largestNew {
@@ -40,8 +43,8 @@ func (c *Conn) ackFrame(now int64, level Level, a *Ack, ecn bool) *Error {
 		c.ptoCount, c.probes = 0, 0
 		c.pickJitter()
 		c.lossStart = 0
-		if ecn {
-			c.marks(now, lv, a, newest)
+		if grew {
+			c.marks(now, a, ecn, marked, newest)
 		}
 		c.detect(now, level)
 		c.sent.trim()

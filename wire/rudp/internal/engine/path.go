@@ -156,14 +156,15 @@ func (c *Conn) buildPath(now int64, b *Batch) bool {
 	return true
 }
 
-// marks takes in the counts of ACK_ECN (5.5; RFC 9000, 13.4).
-func (c *Conn) marks(now int64, lv *level, a *Ack, newest int64) {
+// marks takes in the counts of ACK_ECN (5.5; RFC 9000, 13.4). acked is how many
+// packets with ECT(0) it newly acks, ecn whether it has counts at all.
+func (c *Conn) marks(now int64, a *Ack, ecn bool, acked int, newest int64) {
 	p := &c.path
-	if !c.cfg.ECN || p.ecnFailed {
+	if !c.cfg.ECN || p.ecnFailed || acked == 0 && !ecn {
 		return
 	}
-	if a.CE < p.ce || a.ECT0 < p.ect0 || a.ECT0+a.CE > p.ecnSent || a.ECT1 > 0 {
-		p.ecnFailed = true
+	if !ecn || a.CE < p.ce || a.ECT0 < p.ect0 || a.ECT0+a.CE > p.ecnSent || a.ECT1 > 0 || a.ECT0+a.CE-p.ect0-p.ce < uint64(acked) {
+		p.ecnFailed = true // somebody on the path changes or clears them
 		return
 	}
 	if a.CE > p.ce {
