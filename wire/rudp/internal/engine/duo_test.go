@@ -22,11 +22,14 @@ type duo struct {
 	lose  func(from int, b []byte) bool
 	log   bool
 	steps int
+	most  int // steps
 	// from, if set, is the address that a datagram seems to come from; to is that of the
 	// one that lose looks at.
-	from func(to int, b []byte) netip.AddrPort
-	to   netip.AddrPort
-	mark func() uint8 // what arrives of a datagram's mark
+	from   func(to int, b []byte) netip.AddrPort
+	to     netip.AddrPort
+	mark   func() uint8 // what arrives of a datagram's mark
+	server Config       // of newHello
+	front  *Front
 	// forged: an attacker with the keys was at it.
 	forged bool
 	// started is called with a server that HELLO made.
@@ -70,7 +73,7 @@ type reply struct {
 var testSeal = NewPlain(testID, testSalt)
 
 func newDuo(t testing.TB, change func(cfg *[2]Config)) *duo {
-	d := &duo{t: t, now: second, delay: 5 * millisecond, rand: rand.New(rand.NewPCG(1, 2))}
+	d := &duo{t: t, most: 300_000, now: second, delay: 5 * millisecond, rand: rand.New(rand.NewPCG(1, 2))}
 	var cfg [2]Config
 	for i := range cfg {
 		p := DefaultParams()
@@ -132,7 +135,7 @@ func (d *duo) run(most int64, done func() bool) bool {
 			}
 		}
 		d.steps++
-		if d.steps > 300_000 {
+		if d.steps > d.most {
 			d.t.Fatalf("the engines do not come to rest at %d: %v", d.now, next)
 		}
 		if next >= end {

@@ -19,6 +19,7 @@ func newHello(t testing.TB, change func(cfg *[2]Config)) *duo {
 		cfg[1].ID = 0
 	})
 	front := NewFront(FrontConfig{Mode: server.Mode, Secret: [32]byte{1}}, d.now)
+	d.server, d.front = server, front
 	d.ends[0].front = func(b []byte) bool {
 		var p Packet
 		answer, verdict := front.Handle(d.now, b, testFrom, &p, nil)
