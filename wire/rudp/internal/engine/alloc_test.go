@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/tls"
 	"testing"
 )
 
@@ -16,8 +17,8 @@ type pair struct {
 	p     Packet
 }
 
-func newPair(t testing.TB) *pair {
-	d := newDuo(t, nil)
+func newPair(t testing.TB, seal Sealer) *pair {
+	d := newDuo(t, func(cfg *[2]Config) { cfg[0].Seal, cfg[1].Seal = seal, seal })
 	p := &pair{a: d.ends[0].c, b: d.ends[1].c, now: d.now, req: msg(make([]byte, 64)), head: Head{Path: "/a.B/C", Timed: true, Timeout: 1e6}}
 	p.batch.Buf = make([]byte, 0, 64<<10)
 	return p
@@ -72,22 +73,36 @@ func (p *pair) do(t testing.TB) {
 
 // TestAllocations: a call of steady state allocates nothing in the engines.
 func TestAllocations(t *testing.T) {
-	p := newPair(t)
-	for range 100 {
-		p.do(t)
-	}
-	if n := testing.AllocsPerRun(1000, func() { p.do(t) }); n != 0 {
-		t.Errorf("%v allocations a call; want none", n)
+	for name, seal := range seals(t) {
+		p := newPair(t, seal)
+		for range 100 {
+			p.do(t)
+		}
+		if n := testing.AllocsPerRun(1000, func() { p.do(t) }); n != 0 {
+			t.Errorf("%s: %v allocations a call; want none", name, n)
+		}
 	}
 }
 
-// BenchmarkCall is one small call through both engines, with the plain seal.
+// BenchmarkCall is one small call through both engines.
 func BenchmarkCall(b *testing.B) {
-	p := newPair(b)
-	b.ReportAllocs()
-	for b.Loop() {
-		p.do(b)
+	for name, seal := range seals(b) {
+		b.Run(name, func(b *testing.B) {
+			p := newPair(b, seal)
+			b.ReportAllocs()
+			for b.Loop() {
+				p.do(b)
+			}
+		})
 	}
+}
+
+func seals(t testing.TB) map[string]Sealer {
+	k, err := NewKeys(tls.TLS_AES_128_GCM_SHA256, make([]byte, 32))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]Sealer{"plain": testSeal, "AES": k}
 }
 
 // BenchmarkLong sends a message of 1 MiB, echoed.

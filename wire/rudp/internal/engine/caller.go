@@ -7,7 +7,7 @@ import "github.com/lupine-rpc/lupine"
 // is ErrFull, ErrDown, a *TooLarge for the head or its metadata, or says what is
 // wrong with head.ID; no slot is taken then.
 func (c *Conn) Begin(now int64, call *Call, head *Head, message Message, last bool) error {
-	if c.phase != phaseOpen || c.session.leaving {
+	if c.phase != phaseOpen || c.session.leaving || c.session.mute {
 		return ErrDown
 	}
 	if err := CheckFields(head.Metadata, c.peer.MaxHeader); err != nil {

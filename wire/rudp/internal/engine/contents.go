@@ -257,7 +257,7 @@ func (c *Conn) putData() {
 			s.out.next = to
 			c.wrote(s)
 		}
-		if s.out.fresh() == 0 {
+		if s.out.fresh() == 0 || s.out.next == 0 {
 			c.drop(queueData, before, s)
 		} else if !s.out.fin && c.turns%8 == 0 {
 			c.drop(queueData, before, s)

@@ -10,6 +10,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash"
+	"sync"
 )
 
 // Keys are one direction's, of one phase (2.2, 3.6).
@@ -26,6 +27,8 @@ type aead struct {
 	secret []byte
 	size   int // of the key
 	hash   func() hash.Hash
+	// nonces are of *[12]byte: what is given to an interface lives on the heap.
+	nonces sync.Pool
 }
 
 // NewKeys makes keys of a traffic secret of TLS (2.2; RFC 8446, 7.1). Where TLS
@@ -73,11 +76,14 @@ func expand(h func() hash.Hash, secret []byte, label string, size int) ([]byte, 
 // Overhead is 16.
 func (a *aead) Overhead() int { return a.gcm.Overhead() }
 
-func (a *aead) nonce(number uint64) (n [12]byte) {
-	n = a.iv
-	for i := range 8 {
-		n[4+i] ^= byte(number >> (56 - 8*i))
+// nonce is the IV xor the number, right-aligned. It goes back into nonces.
+func (a *aead) nonce(number uint64) *[12]byte {
+	n, ok := a.nonces.Get().(*[12]byte)
+	if !ok {
+		n = new([12]byte)
 	}
+	*n = a.iv
+	binary.BigEndian.PutUint64(n[4:], binary.BigEndian.Uint64(n[4:])^number)
 	return n
 }
 
@@ -85,7 +91,9 @@ func (a *aead) nonce(number uint64) (n [12]byte) {
 func (a *aead) Seal(dst []byte, at int, number uint64) []byte {
 	n := a.nonce(number)
 	head := dst[at : at+HeaderBytes]
-	return a.gcm.Seal(dst[:at+HeaderBytes], n[:], dst[at+HeaderBytes:], head)
+	dst = a.gcm.Seal(dst[:at+HeaderBytes], n[:], dst[at+HeaderBytes:], head)
+	a.nonces.Put(n)
+	return dst
 }
 
 // Open opens a packet in place (2.2).
@@ -96,6 +104,7 @@ func (a *aead) Open(packet []byte, number uint64) (frames []byte, ok bool) {
 	n := a.nonce(number)
 	body := packet[HeaderBytes:]
 	frames, err := a.gcm.Open(body[:0], n[:], body, packet[:HeaderBytes])
+	a.nonces.Put(n)
 	return frames, err == nil
 }
 

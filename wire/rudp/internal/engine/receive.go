@@ -1,5 +1,7 @@
 package engine
 
+import "bytes"
+
 // Receive takes in a packet (2.1). The events that it left have to be taken before
 // anything else is called; the packet's bytes are the owner's again once they
 // have been dealt with. A batch of packets ends with a call of Flush.
@@ -118,6 +120,10 @@ func (c *Conn) frames(now int64, p *Packet) (asks Asks, took bool, err *Error) {
 		if !more {
 			return asks, took, nil
 		}
+		if f.Type == TypePad {
+			fs.rest = bytes.TrimLeft(fs.rest, "\x00") // a row of them at once
+			continue
+		}
 		if c.hooks.frame != nil && c.hooks.frame(c, p, f) {
 			continue
 		}
@@ -151,7 +157,6 @@ func (c *Conn) effect(now int64, p *Packet, level Level, f *Frame) (took bool, e
 		return c.requestFrame(now, f)
 	}
 	switch f.Type {
-	case TypePad:
 	case TypePing:
 		return true, c.waste(now)
 	case TypeAck, TypeAckECN:

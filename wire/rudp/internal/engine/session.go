@@ -54,7 +54,7 @@ func (s *session) heardPacket(c *Conn, now int64, p *Packet) {
 func (c *Conn) keepAlive() int64 { return int64(c.local.KeepAlive) * millisecond }
 
 // waits reports whether somebody waits for the peer (4.3).
-func (c *Conn) waits() bool { return c.inUse > 0 || c.levels[LevelData].eliciting > 0 }
+func (c *Conn) waits() bool { return !c.session.mute && (c.inUse > 0 || c.levels[LevelData].eliciting > 0) }
 
 // sendDown says that new calls should go elsewhere.
 func (c *Conn) sendDown(code Code, text string) {
@@ -160,8 +160,14 @@ func (c *Conn) lostCallerAt() int64 {
 
 // lose ends our calls: the peer is lost (4.3).
 func (c *Conn) lose(now int64, text string) {
-	c.endMine(now, text)
-	if !c.cfg.Server {
+	if c.cfg.Server {
+		for _, s := range c.mine { // the client still has them: slots are free when it says so
+			if s.state != slotFree && s.call != nil {
+				c.giveUp(now, s, lupine.Unavailable, text)
+			}
+		}
+	} else {
+		c.endMine(now, text)
 		c.sendDown(CodeNone, text)
 		c.session.reason = text
 		c.vanish()
@@ -207,7 +213,7 @@ func (c *Conn) idleAt() int64 {
 	s := &c.session
 	since := max(s.heard, s.active)
 	switch {
-	case c.inUse > 0 || c.theirsBusy > 0:
+	case c.inUse > 0 && !s.mute || c.theirsBusy > 0:
 		return 0
 	case c.cfg.Server:
 		if c.local.IdleTimeout == 0 {
