@@ -54,7 +54,9 @@ func (s *session) heardPacket(c *Conn, now int64, p *Packet) {
 func (c *Conn) keepAlive() int64 { return int64(c.local.KeepAlive) * millisecond }
 
 // waits reports whether somebody waits for the peer (4.3).
-func (c *Conn) waits() bool { return !c.session.mute && (c.inUse > 0 || c.levels[LevelData].eliciting > 0) }
+func (c *Conn) waits() bool {
+	return !c.session.mute && (c.inUse > 0 || c.levels[LevelData].eliciting > 0)
+}
 
 // sendDown says that new calls should go elsewhere.
 func (c *Conn) sendDown(code Code, text string) {
