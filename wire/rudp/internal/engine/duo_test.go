@@ -30,6 +30,7 @@ type duo struct {
 	mark   func() uint8 // what arrives of a datagram's mark
 	server Config       // of newHello
 	front  *Front
+	full   bool // it takes no more sessions
 	// forged: an attacker with the keys was at it.
 	forged bool
 	// started is called with a server that HELLO made.

@@ -31,6 +31,10 @@ func newHello(t testing.TB, change func(cfg *[2]Config)) *duo {
 			d.air = append(d.air, flight{d.now + 2*d.delay, 0, answer})
 			return true
 		case VerdictHello:
+			if d.full {
+				d.air = append(d.air, flight{d.now + 2*d.delay, 0, front.Refuse(&p.Hello, CodeBusy, "full", nil)})
+				return true
+			}
 			if d.ends[1] == nil {
 				cfg := server
 				cfg.ID, cfg.PeerIndex = p.Hello.ID, p.Hello.From

@@ -29,8 +29,20 @@ func (p *pathState) init(c *Conn) {}
 // to is the address of the next packet.
 func (p *pathState) to() netip.AddrPort { return p.here }
 
-// mayFly keeps to three times of what an address on trial has sent.
-func (p *pathState) mayFly(size int) bool { return !p.trial || p.out+int64(size) <= 3*p.got }
+// room is how long the next datagram may be: an address on trial gets three times
+// of what came from it.
+func (p *pathState) room(most int) int {
+	if !p.trial {
+		return most
+	}
+	return int(min(int64(most), 3*p.got-p.out))
+}
+
+// leastPath is the least that is worth sending to an address on trial.
+const leastPath = 64
+
+// stuck reports whether nothing may be sent where the peer seems to be.
+func (p *pathState) stuck() bool { return p.trial && p.room(leastPath) < leastPath }
 
 func (p *pathState) sent(size int) {
 	if p.trial {
@@ -134,7 +146,7 @@ func (c *Conn) responseFrame(now int64, p *Packet, f *Frame) {
 // buildPath makes a packet with PATH_RESPONSE or PATH_CHALLENGE.
 func (c *Conn) buildPath(now int64, b *Batch) bool {
 	answer := len(c.challenges) > 0
-	f := c.beginPacket(now, b, LevelData, c.mtu)
+	f := c.beginPacket(now, b, LevelData, BaseMTU)
 	to := c.path.to()
 	f.body = len(f.b)
 	if answer {

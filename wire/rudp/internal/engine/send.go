@@ -54,10 +54,13 @@ func (c *Conn) build(now int64, b *Batch) bool {
 	if c.writers[LevelData] == nil || c.phase != phaseOpen {
 		return false
 	}
-	if len(c.challenges) > 0 || c.path.ask && c.path.mayFly(100) {
+	if need := HeaderBytes + 10 + c.writers[LevelData].Overhead(); len(c.challenges) > 0 || c.path.ask && c.path.room(need) == need {
 		return c.buildPath(now, b)
 	}
-	if c.search.due(c, now) && c.mayFly(now) && c.buildProbe(now, b) {
+	if c.path.stuck() {
+		return false
+	}
+	if c.search.due(c, now) && !c.path.trial && c.mayFly(now) && c.buildProbe(now, b) {
 		return true
 	}
 	return c.buildData(now, b)
@@ -65,10 +68,13 @@ func (c *Conn) build(now int64, b *Batch) bool {
 
 // mayFly reports whether packets may be sent that count as in flight.
 func (c *Conn) mayFly(now int64) bool {
+	if c.path.stuck() {
+		return false
+	}
 	if c.probes > 0 {
 		return true
 	}
-	return c.inFlight < c.cc.Window() && c.sent.len() < sentPackets && c.pace.Allow(now, c.cc.Rate(), c.mtu) && c.path.mayFly(c.mtu)
+	return c.inFlight < c.cc.Window() && c.sent.len() < sentPackets && c.pace.Allow(now, c.cc.Rate(), c.mtu)
 }
 
 // begin begins a packet of a level.
@@ -101,7 +107,7 @@ func (c *Conn) buildData(now int64, b *Batch) bool {
 	if !ackDue && (!fly || !c.wantsData()) {
 		return false
 	}
-	f := c.beginPacket(now, b, LevelData, c.mtu)
+	f := c.beginPacket(now, b, LevelData, c.path.room(c.mtu))
 	c.putAck(now, LevelData)
 	if fly {
 		c.putContents(now)
@@ -311,12 +317,16 @@ func (c *Conn) buildClose(now int64, b *Batch) bool {
 	for level > LevelInitial && (c.writers[level] == nil || c.levels[level].dropped) {
 		level--
 	}
-	if c.writers[level] == nil || c.cfg.PeerIndex == 0 && level != LevelInitial {
+	if c.writers[level] == nil || c.cfg.PeerIndex == 0 && level != LevelInitial || c.path.stuck() {
 		return false
 	}
-	f := c.beginPacket(now, b, level, BaseMTU)
+	f := c.beginPacket(now, b, level, c.path.room(BaseMTU))
 	f.body = len(f.b)
-	f.b = AppendClose(f.b, c.session.code, c.session.reason)
+	reason := c.session.reason
+	if room := f.room() - 16; len(reason) > room {
+		reason = reason[:max(room, 0)/3]
+	}
+	f.b = AppendClose(f.b, c.session.code, reason)
 	f.lastType = -1
 	f.rec.over = true
 	w := c.writers[level]

@@ -91,13 +91,18 @@ func (c *Conn) Tick(now int64) {
 		if lv.lossAt != 0 && lv.lossAt <= now {
 			c.detect(now, Level(level))
 		}
-		if at := c.ptoAt(Level(level)); at != 0 && at <= now {
+		if at := c.ptoAt(Level(level)); at != 0 && at <= now && !c.path.stuck() {
 			c.pto(now, Level(level))
 		}
 	}
 	c.restLazy(now)
 	if c.phase == phaseHandshake {
 		c.tickHandshake(now)
+		return
+	}
+	if at := c.unconfirmedTo(); at != 0 && at <= now {
+		c.session.reason = "the handshake took too long (HandshakeTimeout): its end was not confirmed"
+		c.Close(now, CodeNone, c.session.reason)
 		return
 	}
 	c.path.tick(c, now)
@@ -470,9 +475,11 @@ func (c *Conn) Next() int64 {
 	}
 	for i := range c.levels {
 		lv := &c.levels[i]
-		sooner(lv.came.due)
 		sooner(lv.lossAt)
-		sooner(c.ptoAt(Level(i)))
+		if !c.path.stuck() {
+			sooner(lv.came.due)
+			sooner(c.ptoAt(Level(i)))
+		}
 	}
 	if c.phase == phaseOpen {
 		c.nextOpen(sooner)
@@ -513,6 +520,7 @@ func (c *Conn) nextOpen(sooner func(int64)) {
 	if len(c.wanting) > 0 {
 		sooner(c.now + roomAgain) // another session may give room back
 	}
+	sooner(c.unconfirmedTo())
 	sooner(c.idleAt())
 	sooner(c.natAt())
 	sooner(c.watchStalls())
