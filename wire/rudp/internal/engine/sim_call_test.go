@@ -330,16 +330,16 @@ func (a *attempt) judge(err *lupine.Error, trailer lupine.Metadata) {
 			bad("the header did not come")
 		}
 		w.check(trailer, metadata(p.key+2, p.trailer), "trailer", p.key)
-		w.did("calls ok")
+		w.did("calls ok: " + p.kind.String())
 	case err.Executed == lupine.No:
 		a.notRun()
 		reason := err.Code == lupine.Unavailable && (a.end.leaving() || a.end.lost() || a.end.peer.leaving()) ||
-			err.Code == lupine.ResourceExhausted && a.end.peer.tight()
+			err.Code == lupine.ResourceExhausted && a.end.peer.tight() || err.Code == lupine.DeadlineExceeded && a.stalled(p.req)
 		if !reason {
 			bad("nothing was wrong")
 		}
 	case err.Executed == lupine.Yes: // DataLoss
-		if a.started != 1 || !a.end.peer.tight() {
+		if a.started != 1 || !a.end.peer.tight() && !a.stalled(p.res) {
 			bad(fmt.Sprintf("its handler started %d times", a.started))
 		}
 		w.did("replies that were dropped")
@@ -348,7 +348,23 @@ func (a *attempt) judge(err *lupine.Error, trailer lupine.Metadata) {
 			bad("the session lives")
 		}
 		w.did("calls lost")
+		a.canceled, a.cancelAt = true, w.Now() // where the session goes on, the other end is told
 	}
+}
+
+// stalled reports whether a message may have come so slowly that it was given up
+// (StallTimeout): it is long, and the network was bad not long ago.
+func (a *attempt) stalled(sizes []int32) bool {
+	w := a.call.w
+	sum := a.call.plan.header + a.call.plan.trailer
+	for _, n := range sizes {
+		sum += n
+	}
+	if sum < 1000 || w.calm > 0 && w.Now()-w.calm > 2*stallTimeout {
+		return false
+	}
+	w.did("messages that stalled")
+	return true
 }
 
 func (e *node) leaving() bool { return e != nil && (e.drained || e.closed || e.dead) }

@@ -53,6 +53,7 @@ type node struct {
 	waiting []*attempt
 	calls   int // of ours, under way
 	seen    seen
+	race    bool   // the next datagram comes from somebody else first
 	last    []byte // a datagram that arrived, for forgeries
 	tick    ticks
 	spins   int // ticks at spinAt
@@ -166,6 +167,9 @@ func (e *node) receive(from netip.AddrPort, ecn byte, b []byte) {
 		return
 	}
 	p.From, p.ECN, p.Size = from, ecn, size
+	if e.server {
+		e.p.address(from).session = true
+	}
 	e.take(&p)
 }
 
@@ -457,8 +461,12 @@ func (e *node) sentSoFar() int {
 
 // forge sends the end a RESET that nobody has sent, or again what it got.
 func (e *node) forge(value int64) {
-	if value&1 == 0 || len(e.last) == 0 || e.server {
-		if e.server || e.peer == nil {
+	if e.server {
+		e.race = simMigrate
+		return
+	}
+	if value&1 == 0 || len(e.last) == 0 {
+		if e.peer == nil {
 			return
 		}
 		e.w.did("forged RESET")

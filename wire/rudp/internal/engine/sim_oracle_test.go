@@ -69,6 +69,12 @@ func (s *seen) end(p *Packet) {
 // beforeFrame and afterFrame stand around what a frame does.
 func (e *node) beforeFrame(_ *Conn, p *Packet, f *Frame) bool {
 	e.w.frames[f.Type]++
+	if f.Type == TypePathResponse && e.server {
+		if a := e.p.address(p.From); a.asked[string(f.Data)] && !a.proven {
+			a.proven = true
+			e.w.did("addresses proven")
+		}
+	}
 	return e.w.bug.frame != nil && e.w.bug.frame(e, p, f)
 }
 

@@ -262,6 +262,9 @@ func (s *schedule) planFaults(r sim.Rand, span int64) []sim.Fault {
 		if f.Op == sim.OpJump { // engines count on a clock that is monotonic; they stand small leaps
 			f.Value %= 300 * ms
 		}
+		if f.From == serverName && (f.Op == sim.OpRebind || f.Op == sim.OpMove) {
+			f.From = hosts[r.IntN(s.clients)] // a server's address is fixed
+		}
 		// Between two clients there is nothing.
 		if f.To != "" && f.To != serverName {
 			f.To = serverName

@@ -10,10 +10,11 @@ import (
 // What the simulation has of the engine so far.
 const (
 	simHandshake = true // else sessions are made by hand
-	simLong      = false
-	simStreams   = false
-	simPeerCalls = false
+	simLong      = true
+	simStreams   = true
+	simPeerCalls = true
 	simDrain     = true
+	simMigrate   = false // clients change their addresses, somebody on the path is faster
 )
 
 // simFaults are the faults that begin at a time.
@@ -52,6 +53,13 @@ func (p *process) bootServer() {
 // readServer gives a datagram to its session, or to the front of all.
 func (p *process) readServer(from netip.AddrPort, ecn byte, b []byte) {
 	if e := p.find(b); e != nil && Kind(b[0]) != KindHello {
+		if e.race { // somebody on the path is faster, with a copy that is as good
+			e.race = false
+			p.w.did("datagrams that were copied and came first")
+			spoofed := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 200, 0, 1}), 666)
+			p.came(spoofed, len(b))
+			e.receive(spoofed, ecn, append([]byte(nil), b...))
+		}
 		e.receive(from, ecn, b)
 		return
 	}
@@ -91,6 +99,7 @@ func (p *process) hello(in *Packet) {
 	if e == nil || e.p != p || e.crashed {
 		if e != nil {
 			w.did("handshakes that the server has forgotten")
+			pr.attempts[1] = map[CallName]*attempt{}
 		}
 		e = newNode(p, pr, in.From)
 		cfg := e.config()

@@ -79,7 +79,7 @@ func noBug() *bug { return nil }
 func corners() []string {
 	names := []string{
 		"fault: loss", "fault: duplicate", "fault: reordering", "fault: corruption", "fault: loss in a burst", "fault: partition",
-		"fault: given up while under way", "given up before it was sent", "calls ok", "calls lost", "waits for a slot",
+		"fault: given up while under way", "given up before it was sent", "calls ok: unary", "calls ok: bidi stream", "calls ok: client stream", "calls ok: server stream", "calls lost", "waits for a slot",
 		"handler told that its caller has left",
 	}
 	slices.Sort(names)

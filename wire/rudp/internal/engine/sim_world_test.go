@@ -122,7 +122,12 @@ func (w *world) run() (sum uint64, counts bool, err error) {
 	}
 	for _, f := range w.plan.faults {
 		if f.At > 0 {
-			w.After(f.At-w.Now(), w.hit)
+			w.After(f.At-w.Now(), func() {
+				w.hit()
+				if f.Op == sim.OpMove && f.At%2 == 0 { // the machine knows
+					w.moved(f.From)
+				}
+			})
 		}
 	}
 	w.left = 1 // the program itself
@@ -140,6 +145,25 @@ func (w *world) run() (sum uint64, counts bool, err error) {
 		return w.trace.Sum(), true, w.fault
 	}
 	return w.trace.Sum(), w.fired && len(w.calls) >= minCalls, nil
+}
+
+// moved tells a client's sessions that its address is another.
+func (w *world) moved(name string) {
+	for _, p := range w.hosts {
+		if p.name != name || !p.up {
+			continue
+		}
+		p.host.After(0, func() {
+			for _, e := range p.order {
+				if !e.dead {
+					e.tick.input()
+					e.conn.Hint(e.now(), HintMoved)
+					e.events()
+					e.settle()
+				}
+			}
+		})
+	}
 }
 
 // hit looks whether a fault that begins now hits a session in use.
