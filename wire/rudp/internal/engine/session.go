@@ -100,7 +100,9 @@ func (c *Conn) Tick(now int64) {
 		c.tickHandshake(now)
 		return
 	}
-	if at := c.unconfirmedTo(); at != 0 && at <= now {
+	if at := c.unconfirmedTo(); at != 0 && at <= now && c.cfg.Server {
+		c.confirm() // a client that has not got our HELLO by now has given up
+	} else if at != 0 && at <= now {
 		c.session.reason = "the handshake took too long (HandshakeTimeout): its end was not confirmed"
 		c.Close(now, CodeNone, c.session.reason)
 		return
