@@ -178,7 +178,7 @@ func (c *Conn) finishPacket(now int64, b *Batch, level Level, more bool) {
 	if r.ecn {
 		c.path.ecnSent++
 	}
-	if len(f.b) > f.body {
+	if f.elicits || len(f.lazies) > 0 {
 		r.flying = true
 		c.inFlight += size
 		c.cc.Sent(now, f.number, size, c.inFlight)
