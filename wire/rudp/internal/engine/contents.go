@@ -100,7 +100,7 @@ func (c *Conn) putProbe(now int64) {
 	f := &c.fill
 	c.calls = c.calls[:0]
 	for _, s := range c.mine {
-		if s.state == slotSent && s.out.next == s.out.total() || s.state == slotClosing {
+		if len(s.out.lost) == 0 && s.state == slotSent && s.out.next == s.out.total() || s.state == slotClosing {
 			c.calls = append(c.calls, CallName{uint64(s.index), s.seq})
 		}
 	}

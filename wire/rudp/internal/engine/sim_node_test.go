@@ -39,30 +39,31 @@ type node struct {
 	dirty   bool  // it got something
 	reading bool  // it deals with what it got: what it sends leaves after that
 
-	open    bool
-	down    bool // takes no new calls
-	dead    bool // the session is over, or the host has crashed
-	crashed bool
-	drained bool // the program drained it
-	closed  bool // the program closed it
-	hinted  bool // ICMP said that nobody listens
-	heard   int64
-	sent    int
-	buffers int // of messages, that the engine has
-	running int // handlers
-	waiting []*attempt
-	calls   int // of ours, under way
-	seen    seen
-	race    bool   // the next datagram comes from somebody else first
-	last    []byte // a datagram that arrived, for forgeries
-	tick    ticks
-	spins   int // ticks at spinAt
-	spinAt  int64
-	bare    int // bytes of datagrams of the batch that are ACK and PING
-	todo    []func()
-	did     int  // of todo
-	taking  bool // events are being taken
-	probed  bool // a PTO is due, or a RESET came: one datagram beyond the window
+	open      bool
+	down      bool // takes no new calls
+	dead      bool // the session is over, or the host has crashed
+	crashed   bool
+	drained   bool // the program drained it
+	closed    bool // the program closed it
+	confirmed bool // a DATA packet came
+	hinted    bool // ICMP said that nobody listens
+	heard     int64
+	sent      int
+	buffers   int // of messages, that the engine has
+	running   int // handlers
+	waiting   []*attempt
+	calls     int // of ours, under way
+	seen      seen
+	race      bool   // the next datagram comes from somebody else first
+	last      []byte // a datagram that arrived, for forgeries
+	tick      ticks
+	spins     int // ticks at spinAt
+	spinAt    int64
+	bare      int // bytes of datagrams of the batch that are ACK and PING
+	todo      []func()
+	did       int  // of todo
+	taking    bool // events are being taken
+	probed    bool // a PTO is due, or a RESET came: one datagram beyond the window
 }
 
 func (e *node) alive() bool { return e != nil && !e.dead }
@@ -114,16 +115,23 @@ func (e *node) config() Config {
 		LostAfter: c.lostAfter, ReplyBudget: int64(c.replyBudget), NatKeepAlive: -1,
 		Local: e.params(),
 	}
+	if e.w.plan.hosted() {
+		cfg.NatKeepAlive = natKeepAliveFor
+	}
 	cfg.hooks = hooks{frame: e.beforeFrame, took: e.afterFrame}
 	return cfg
 }
+
+// natKeepAliveFor is shorter than the time after the last fault, so that a server
+// hears of a client's new address.
+const natKeepAliveFor = 10 * s1
 
 func (e *node) params() Params {
 	c := e.p.cfg
 	p := DefaultParams()
 	p.Incarnation = e.p.incarnation
 	p.MaxSlots = uint64(c.slots)
-	if !e.server && !simPeerCalls {
+	if !e.server && !e.w.plan.hosted() {
 		p.MaxSlots = 0
 	}
 	p.FirstCredit = uint64(c.credit)
@@ -183,6 +191,7 @@ func (e *node) take(p *Packet) {
 		e.tick.input()
 	}
 	if e.seen.begin(p) {
+		e.confirmed = e.confirmed || p.Kind.Level() == LevelData
 		if !e.open || p.Kind != KindHello { // an open session has no keys of that level
 			e.heard = e.now()
 		}
@@ -449,6 +458,9 @@ func (e *node) stop() {
 // lost reports whether the end may give up its calls: the other end is no more,
 // or was not heard of for long.
 func (e *node) lost() bool {
+	if p := e.peer; p != nil && p.server && !p.confirmed && p.conn.phase >= phaseClosing {
+		return true // HandshakeTimeout: it never heard that the handshake was done
+	}
 	return e.peer == nil || e.peer.dead || e.closed || e.peer.closed || e.hinted && !e.peer.alive() || e.now()-e.heard >= e.p.cfg.lostAfter
 }
 
@@ -508,6 +520,7 @@ func (p *process) direct() {
 		cfg.PeerIndex, cfg.Peer, cfg.Seal = x.peer.index, x.params, seal
 		x.e.start(cfg)
 	}
+	s.conn.path.here = s.to // as the handshake would know
 	p.cur = c
 	for _, e := range []*node{s, c} {
 		e.events()

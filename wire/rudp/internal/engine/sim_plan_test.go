@@ -23,6 +23,7 @@ type schedule struct {
 	link           sim.LinkConfig
 	scripted       bool // chance does nothing: faults has what it did
 	direct         bool // sessions are made by hand, without a handshake
+	peers          bool // clients host services
 	highSeq        bool // calls of a slot are counted from near 2^16
 	steps          []step
 	faults         []sim.Fault
@@ -85,7 +86,7 @@ const minCalls = 20
 // plan works out the schedule of a seed.
 func plan(seed uint64) *schedule {
 	r := sim.NewRand(seed, 0)
-	s := &schedule{seed: seed, clients: 1, client: planSide(r), server: planSide(r), highSeq: r.Chance(10), direct: r.Chance(30) || !simHandshake}
+	s := &schedule{seed: seed, clients: 1, client: planSide(r), server: planSide(r), highSeq: r.Chance(10), direct: r.Chance(30) || !simHandshake, peers: r.Chance(50)}
 	if r.Chance(15) {
 		s.clients = 2
 	}
@@ -98,7 +99,7 @@ func plan(seed uint64) *schedule {
 		after := planGap(r, busy)
 		span += after
 		c := s.planCall(r, uint32(i+1), long)
-		s.steps = append(s.steps, step{after: after, op: opCall, call: c, host: int8(r.IntN(s.clients)), server: simPeerCalls && r.Chance(15)})
+		s.steps = append(s.steps, step{after: after, op: opCall, call: c, host: int8(r.IntN(s.clients)), server: s.peers && r.Chance(30)})
 	}
 	for range r.IntN(3) - 1 {
 		s.steps = slices.Insert(s.steps, 1+r.IntN(len(s.steps)), s.planStep(r))
@@ -118,6 +119,15 @@ func planSide(r sim.Rand) sideConfig {
 		credit:      sim.Pick(r, 64<<10, 64<<10, LeastCredit),
 		batch:       sim.Pick(r, 0, 0, 1, 50*us),
 	}
+}
+
+// hosted reports whether clients host services, which servers call.
+func (s *schedule) hosted() bool { return s.peers }
+
+// moves reports whether clients change their addresses: a server finds one that
+// has nothing to say after NatKeepAlive only.
+func (s *schedule) moves() bool {
+	return slices.ContainsFunc(s.faults, func(f sim.Fault) bool { return f.Op == sim.OpMove || f.Op == sim.OpRebind })
 }
 
 // planLink is what the network is like all the time. In most schedules it does

@@ -12,13 +12,12 @@ const (
 	simHandshake = true // else sessions are made by hand
 	simLong      = true
 	simStreams   = true
-	simPeerCalls = true
 	simDrain     = true
-	simMigrate   = false // clients change their addresses, somebody on the path is faster
+	simMigrate   = true // clients change their addresses, somebody on the path is faster
 )
 
 // simFaults are the faults that begin at a time.
-var simFaults = []sim.Op{sim.OpBlock, sim.OpBlock, sim.OpLink, sim.OpLink, sim.OpPause, sim.OpDrift, sim.OpCrash, sim.OpCrash, sim.OpJump}
+var simFaults = []sim.Op{sim.OpBlock, sim.OpBlock, sim.OpLink, sim.OpLink, sim.OpPause, sim.OpDrift, sim.OpCrash, sim.OpCrash, sim.OpJump, sim.OpRebind, sim.OpMove}
 
 // dial makes a session for new calls.
 func (p *process) dial() {
