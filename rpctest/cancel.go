@@ -324,13 +324,14 @@ func canMidStream(e *env) {
 }
 
 func canMidClientStream(e *env) {
-	left := make(chan error, 1)
+	began, left := make(chan struct{}, 1), make(chan error, 1)
 	c := e.start(&service{sum: func(ctx context.Context, in *lupine.Receiver[testpb.EchoRequest]) (*testpb.EchoReply, error) {
 		for _, err := range in.All(ctx) {
 			if err != nil {
 				left <- err
 				return nil, err
 			}
+			began <- struct{}{}
 		}
 		left <- nil
 		return &testpb.EchoReply{}, nil
@@ -338,6 +339,7 @@ func canMidClientStream(e *env) {
 	ctx, cancel := context.WithCancel(e.ctx)
 	s := c.Sum(ctx)
 	e.ok(s.Send(ctx, &testpb.EchoRequest{}), "Send")
+	e.wait(began, "the handler to begin") // a call that has not left need not run
 	cancel()
 	if err := await(e, left, "the handler to return"); err == nil {
 		e.Error("the handler took a cancellation for the end of the requests")
