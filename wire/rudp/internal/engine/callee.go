@@ -125,7 +125,7 @@ func (c *Conn) readRequest(now int64, s *slot) *Error {
 			return protocol("request: the stream ends within a record")
 		}
 		if s.kind == lupine.Unary {
-			c.refuse(now, s, lupine.InvalidArgument, lupine.No, "a unary call has one message each way")
+			c.refuse(now, s, lupine.Unimplemented, lupine.No, "a unary call has one message each way")
 			return nil
 		}
 		s.half = true
@@ -255,10 +255,11 @@ func (c *Conn) Refuse(now int64, call *Call, code lupine.Code, executed lupine.E
 	}
 }
 
-// Header sends the reply's header, before its first message; later calls do nothing.
+// Header sends the reply's header, which may be empty, before its first message; later
+// calls do nothing.
 func (c *Conn) Header(now int64, call *Call, md lupine.Metadata) {
 	s := call.s
-	if s == nil || s.mine || s.state != slotRunning || s.headerOut || s.out.end > 0 || s.out.settled || len(md) == 0 {
+	if s == nil || s.mine || s.state != slotRunning || s.headerOut || s.out.end > 0 || s.out.settled {
 		return
 	}
 	s.headerOut = true
@@ -434,7 +435,17 @@ func (c *Conn) trimReplies(now int64) {
 	}
 }
 
-// roomForReply reports whether a new call's reply could be kept.
+// roomForReply reports whether a new call's reply could be kept. The largest reply
+// of the session does not count towards its budget: one message may always exceed it.
 func (c *Conn) roomForReply() bool {
-	return c.replies <= c.cfg.ReplyBudget && c.budget.replies.Load() <= c.budget.Replies
+	over := c.replies - c.cfg.ReplyBudget
+	if over > 0 {
+		for _, s := range c.theirs {
+			if s != nil && s.kept >= over {
+				over = 0
+				break
+			}
+		}
+	}
+	return over <= 0 && c.budget.replies.Load() <= c.budget.Replies
 }

@@ -1,6 +1,10 @@
 package engine
 
-import "github.com/lupine-rpc/lupine"
+import (
+	"fmt"
+
+	"github.com/lupine-rpc/lupine"
+)
 
 // insert takes in a stream frame's bytes (5.4). took says that the packet may be
 // acked for it, news that something of it was new. What can be parsed is then
@@ -163,18 +167,19 @@ func (c *Conn) takeMessage(now int64, s *slot, r *Record, n int, v *view) bool {
 	}
 	if limit > 0 && r.Length > uint64(limit) {
 		c.hit(LimitMessage)
-		c.refuseMessage(now, s, lupine.ResourceExhausted, "a message is larger than the receiver's limit (MaxReceive)")
+		c.refuseMessage(now, s, lupine.ResourceExhausted,
+			fmt.Sprintf("a message of %d bytes is larger than the receiver's limit of %d (MaxReceive)", r.Length, limit))
 		return false
 	}
 	in.msgEnd = in.read + uint64(n) + r.Length
 	if in.have < in.msgEnd {
 		if s.messages > 0 && s.kind == lupine.Unary {
-			c.refuseMessage(now, s, lupine.InvalidArgument, "a unary call has one message each way")
+			c.refuseMessage(now, s, lupine.Unimplemented, "a unary call has one message each way")
 		}
 		return false
 	}
 	if s.kind == lupine.Unary && (s.messages > 0 || !s.mine && in.whole() && in.msgEnd != in.end) {
-		c.refuseMessage(now, s, lupine.InvalidArgument, "a unary call has one message each way")
+		c.refuseMessage(now, s, lupine.Unimplemented, "a unary call has one message each way")
 		return false
 	}
 	if s.kind == lupine.Unary && !s.mine && !in.whole() {

@@ -368,6 +368,9 @@ func (c *Conn) closing(now int64, code Code, reason, text string) {
 	}
 }
 
+// Over reports whether the session has ended but for CloseLinger: CLOSE was sent or came.
+func (c *Conn) Over() bool { return c.phase >= phaseClosing }
+
 func closeText(code Code, reason string) string {
 	if reason == "" {
 		return code.String()

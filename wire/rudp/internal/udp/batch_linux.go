@@ -89,6 +89,7 @@ func (r *reader) prepare(*Socket) {
 				return false
 			}
 			r.n, r.err = int(n), e
+			received()
 			return true
 		}
 	}
@@ -216,6 +217,7 @@ func sort(err error) error {
 
 func (w *writer) send(s *Socket, b []byte) error {
 	w.point(b)
+	sending()
 	err := s.raw.Control(w.try)
 	w.iov.Base = nil
 	if err != nil {

@@ -1,0 +1,6 @@
+//go:build !race
+
+package udp
+
+func sending()  {}
+func received() {}
