@@ -30,6 +30,7 @@ var imports = map[string][]string{
 	"wire/inproc":            {".", "internal/workers"},
 	"wire/h2":                {".", "naming", "internal/grpcmsg", "internal/workers", "wire/h2/internal/...", "golang.org/x/sys/...", "golang.org/x/net/http/httpproxy"},
 	"wire/h2/internal/...":   {"wire/h2/internal/...", "golang.org/x/net/http2/hpack"},
+	"wire/rudp":              {".", "naming", "internal/grpcmsg", "internal/workers", "wire/rudp/internal/..."},
 	"wire/rudp/internal/...": {".", "wire/rudp/internal/..."},
 	"wire/rudp/internal/udp": {"golang.org/x/sys/..."},
 	"wires":                  {".", "naming", "wire/..."},

@@ -1,0 +1,199 @@
+package rudp
+
+import (
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/wire/rudp/internal/engine"
+	"github.com/lupine-rpc/lupine/wire/rudp/internal/udp"
+)
+
+// Who sends takes datagrams from the engine and hands them to the kernel for
+// everybody. It is whoever finds something to send and nobody at it; with others in
+// flight it lets them run first, so that their calls share datagrams. Nobody waits for
+// the kernel: what it does not take is left to a goroutine of its own.
+
+// batchBytes is the size of a batch: what one system call takes.
+const batchBytes = udp.MaxBatch
+
+var batchPool = sync.Pool{New: func() any { return &engine.Batch{Buf: make([]byte, 0, batchBytes)} }}
+
+// flush sends what there is unless somebody else does so. The lock is held before and
+// after, but not throughout. With yield it first lets others who are ready to run add
+// to what is sent.
+func (s *session) flush(yield bool) {
+	if s.sending || s.dead != nil {
+		return
+	}
+	s.sending = true
+	if yield {
+		s.mu.Unlock()
+		runtime.Gosched()
+		s.mu.Lock()
+	}
+	s.send()
+}
+
+// send is the sender's work. The caller has taken the role; the lock is held before
+// and after.
+func (s *session) send() {
+	b := batchPool.Get().(*engine.Batch)
+	for s.eng.Poll(clock(), b) {
+		s.mu.Unlock()
+		b.Seal()
+		next, err := s.write(b, 0)
+		s.mu.Lock()
+		if err == udp.ErrFull {
+			go s.sendBehind(b, next)
+			return // it has the role now
+		}
+		s.hint(err)
+		b.Reset()
+	}
+	b.Reset()
+	batchPool.Put(b)
+	s.sending = false
+	s.events(clock())
+	s.arm()
+	if s.l != nil && !s.left && s.eng.Over() {
+		s.left = true
+		s.l.left(s) // nothing is to be waited for
+	}
+}
+
+// sendBehind waits for the kernel so that nobody else has to, and goes on sending.
+func (s *session) sendBehind(b *engine.Batch, next int) {
+	err := error(udp.ErrFull)
+	for err == udp.ErrFull {
+		if err = s.sock.Wait(); err == nil {
+			next, err = s.write(b, next)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.hint(err)
+	b.Reset()
+	batchPool.Put(b)
+	if s.dead != nil {
+		s.sending = false
+		return
+	}
+	s.send()
+}
+
+// hint tells the engine what the socket said. The lock is held.
+func (s *session) hint(err error) {
+	switch err {
+	case nil:
+	case udp.ErrRefused:
+		s.eng.Hint(clock(), engine.HintUnreachable)
+	case udp.ErrTooLong:
+		s.eng.Hint(clock(), engine.HintTooLong)
+	}
+	// What else goes wrong shows by silence: a socket that is closed is closed by us.
+}
+
+// write sends the datagrams of b from next on, as many with one system call as have
+// one size. It returns the first that was not sent.
+func (s *session) write(b *engine.Batch, next int) (int, error) {
+	var first error
+	for next < len(b.List) {
+		end, size := run(b, next)
+		d := &b.List[next]
+		last := &b.List[end-1]
+		n, err := s.out.Write(b.Buf[d.At:last.End+last.Tag], size, d.To, d.ECN)
+		switch err {
+		case nil:
+		case udp.ErrFull:
+			return next + n/size, err
+		default:
+			if first == nil {
+				first = err
+			}
+		}
+		next = end
+	}
+	return next, first
+}
+
+// run returns where the datagrams end that one system call can send, and their size.
+func run(b *engine.Batch, at int) (end, size int) {
+	d := &b.List[at]
+	size = d.End + d.Tag - d.At
+	total := 0
+	for end = at; end < len(b.List) && end-at < udp.MaxSegments; end++ {
+		e := &b.List[end]
+		n := e.End + e.Tag - e.At
+		if e.To != d.To || e.ECN != d.ECN || n > size || total+n > udp.MaxBatch || end > at && b.List[end-1].End+b.List[end-1].Tag != e.At {
+			break
+		}
+		if total += n; n < size {
+			end++
+			break
+		}
+	}
+	return end, size
+}
+
+// arm sets the timer. One that fires too early only looks again, so it is not moved
+// while calls come and go. The lock is held.
+func (s *session) arm() {
+	next := s.eng.Next()
+	if s.dead != nil || next == 0 || s.armed != 0 && s.armed <= next {
+		return
+	}
+	s.armed = next
+	wait := max(time.Duration(next-clock()), 0)
+	if s.timer == nil {
+		s.timer = time.AfterFunc(wait, s.tick)
+		return
+	}
+	s.timer.Reset(wait)
+}
+
+// housePeriod is how often calls without a deadline are looked at, in ns.
+const housePeriod = int64(time.Second)
+
+// tick does what is due by the clock.
+func (s *session) tick() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.armed = 0
+	if s.dead != nil {
+		return
+	}
+	now := clock()
+	if next := s.eng.Next(); next != 0 && next <= now {
+		s.eng.Tick(now)
+		s.events(now)
+	}
+	if now >= s.houseDue {
+		s.houseDue = now + housePeriod
+		s.giveUp(now)
+	}
+	if s.dead != nil {
+		return
+	}
+	s.watchBehind()
+	s.flush(false)
+	s.arm()
+}
+
+// giveUp ends calls that have waited past their safety net. The lock is held.
+func (s *session) giveUp(now int64) {
+	var wall time.Time
+	for c := s.calls.first; c != nil; {
+		next := c.next
+		if !c.giveUp.IsZero() {
+			if wall.IsZero() {
+				wall = time.Now()
+			}
+			if wall.After(c.giveUp) {
+				c.abandon(now, lupine.Errorf(lupine.DeadlineExceeded, "the call has no deadline and took longer than the safety net allows"))
+			}
+		}
+		c = next
+	}
+}

@@ -1,0 +1,174 @@
+package rudp
+
+import (
+	"context"
+	"sync"
+
+	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/grpcmsg"
+	"github.com/lupine-rpc/lupine/wire/rudp/internal/engine"
+)
+
+// buffer is the bytes of a message, on its way out or in.
+type buffer struct{ b []byte }
+
+// Buffers are kept for further messages in two sizes, so that small messages do not
+// sit in large buffers.
+const (
+	maxPooled = 64 << 10
+	maxBig    = 16 << 20
+)
+
+var (
+	bufferPool = sync.Pool{New: func() any { return new(buffer) }}
+	bigPool    = sync.Pool{New: func() any { return new(buffer) }}
+)
+
+func getBuffer() *buffer { return bufferPool.Get().(*buffer) }
+
+// assembled returns n bytes for a message that comes in many datagrams.
+func assembled(n int) []byte {
+	if n > maxPooled {
+		if b := bigPool.Get().(*buffer); cap(b.b) >= n {
+			return b.b[:n]
+		}
+	}
+	return make([]byte, n)
+}
+
+func (b *buffer) free() {
+	if b == nil || cap(b.b) > maxBig {
+		return
+	}
+	b.b = b.b[:0]
+	if cap(b.b) > maxPooled {
+		bigPool.Put(b)
+		return
+	}
+	bufferPool.Put(b)
+}
+
+// inMessage is a message that came and was not decoded yet.
+type inMessage struct {
+	buf  *buffer
+	comp engine.Compression
+	crc  uint32
+}
+
+// keep takes the message of an event out of what it came in.
+func keep(ev *engine.Event) inMessage {
+	m := inMessage{comp: ev.Compression, crc: ev.CRC}
+	if ev.Own {
+		m.buf = &buffer{ev.Message}
+		return m
+	}
+	m.buf = getBuffer()
+	m.buf.b = append(m.buf.b[:0], ev.Message...)
+	return m
+}
+
+// compressions is what we can decompress, as the parameter says it.
+const compressions = 1<<0 | 1<<1
+
+// compressor returns the one that a record's number means; nil is none.
+func compressor(c engine.Compression) grpcmsg.Compressor {
+	switch c {
+	case engine.CompressionGzip:
+		return grpcmsg.Gzip()
+	case engine.CompressionZstd:
+		return grpcmsg.Zstd()
+	}
+	return nil
+}
+
+// compression returns the number of a compressor's name.
+func compression(name string) (engine.Compression, bool) {
+	switch name {
+	case "", "identity":
+		return engine.CompressionNone, true
+	case "gzip":
+		return engine.CompressionGzip, true
+	case "zstd":
+		return engine.CompressionZstd, true
+	}
+	return 0, false
+}
+
+// compressorName is the reverse.
+func compressorName(c engine.Compression) string {
+	if comp := compressor(c); comp != nil {
+		return comp.Name()
+	}
+	return ""
+}
+
+// minCompress is the smallest message that is compressed: below it the header of the
+// format outweighs what is saved.
+const minCompress = 64
+
+// marshal encodes m as a record, into a buffer of its own. limit bounds it before
+// compression. It returns the size of the encoding.
+func marshal(c lupine.Codec, m any, how engine.Compression, limit int) (record []byte, b *buffer, n int, err error) {
+	b = getBuffer()
+	if cap(b.b) < engine.MessageRoom {
+		b.b = make([]byte, 0, 512)
+	}
+	full, err := c.Append(b.b[:engine.MessageRoom], m)
+	if err != nil {
+		b.free()
+		return nil, nil, 0, lupine.Errorf(lupine.Internal, "encoding %T: %w", m, err)
+	}
+	b.b = full
+	n = len(full) - engine.MessageRoom
+	if err := grpcmsg.CheckSend(n, limit); err != nil {
+		b.free()
+		return nil, nil, n, err
+	}
+	comp := compressor(how)
+	if comp == nil || n < minCompress {
+		return engine.SealMessage(b.b, engine.CompressionNone), b, n, nil
+	}
+	packed := getBuffer()
+	if cap(packed.b) < engine.MessageRoom {
+		packed.b = make([]byte, 0, 512)
+	}
+	small, err := comp.Compress(packed.b[:engine.MessageRoom], full[engine.MessageRoom:])
+	b.free()
+	if err != nil {
+		packed.free()
+		return nil, nil, n, lupine.Errorf(lupine.Internal, "compressing %T as %s: %w", m, comp.Name(), err)
+	}
+	packed.b = small
+	return engine.SealMessage(packed.b, how), packed, n, nil
+}
+
+// errDamaged is a message whose checksum is wrong although every datagram's was right.
+func errDamaged() *lupine.Error {
+	return lupine.Errorf(lupine.DataLoss, "the message's checksum is wrong: it was changed within one of the two processes")
+}
+
+// decode decodes the message. It returns its size when decompressed. A large one may
+// wait for its turn, within ctx; err is ctx's then. m's buffer stays m's.
+func (in *inMessage) decode(ctx context.Context, c lupine.Codec, m any, limit int) (n int, err error) {
+	body := in.buf.b
+	if engine.Checksum(body) != in.crc {
+		return 0, errDamaged()
+	}
+	if comp := compressor(in.comp); comp != nil {
+		plain, err := grpcmsg.Decompress(ctx, comp, body, limit, nil)
+		if e := ctx.Err(); err != nil && e != nil && lupine.CodeOf(err) == lupine.CodeOf(e) {
+			return 0, e
+		}
+		if err != nil {
+			return 0, err
+		}
+		defer plain.Release()
+		body = plain.Bytes()
+	} else if err := grpcmsg.CheckReceive(uint32(len(body)), limit); err != nil {
+		return len(body), err
+	}
+	if err := c.Decode(body, m); err != nil {
+		return len(body), lupine.Errorf(lupine.Internal, "decoding %T: %w", m, err)
+	}
+	return len(body), nil
+}

@@ -1,0 +1,35 @@
+package rudp
+
+import (
+	"iter"
+	"sync/atomic"
+
+	"github.com/lupine-rpc/lupine/wire/rudp/internal/engine"
+)
+
+// Stats counts how often peers ran into the limits of this wire, by the names that
+// docs/rudp.md, 5.7, lists. The zero value is ready. It may be shared by any number of
+// listeners and targets; all methods are safe for concurrent use.
+type Stats struct {
+	engine   [engine.NumLimits]atomic.Uint64
+	sessions atomic.Uint64 // MaxSessions
+	messages atomic.Uint64 // lupine's MaxReceive
+	dropped  atomic.Uint64 // datagrams that were not taken: tag, kind, index
+	unknown  atomic.Uint64 // datagrams of sessions that are not known
+}
+
+// All yields the name of each limit and how often a peer has run into it; "dropped"
+// and "unknown-session" count datagrams that were not taken.
+func (s *Stats) All() iter.Seq2[string, uint64] {
+	return func(yield func(string, uint64) bool) {
+		for i := range s.engine {
+			if !yield(engine.Limit(i).String(), s.engine[i].Load()) {
+				return
+			}
+		}
+		_ = yield("sessions", s.sessions.Load()) && yield("message-size", s.messages.Load()) &&
+			yield("dropped", s.dropped.Load()) && yield("unknown-session", s.unknown.Load())
+	}
+}
+
+func (s *Stats) hit(l engine.Limit) { s.engine[l].Add(1) }
