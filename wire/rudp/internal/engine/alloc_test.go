@@ -14,13 +14,16 @@ type pair struct {
 	head  Head
 	req   Message
 	over  bool
+	quiet bool // handlers reply with nothing
 	p     Packet
+	small Message
 }
 
 func newPair(t testing.TB, seal Sealer) *pair {
 	d := newDuo(t, func(cfg *[2]Config) { cfg[0].Seal, cfg[1].Seal = seal, seal })
 	p := &pair{a: d.ends[0].c, b: d.ends[1].c, now: d.now, req: msg(make([]byte, 64)), head: Head{Path: "/a.B/C", Timed: true, Timeout: 1e6}}
 	p.batch.Buf = make([]byte, 0, 64<<10)
+	p.small = msg(nil)
 	return p
 }
 
@@ -46,7 +49,11 @@ func (p *pair) move(from, to *Conn) {
 				case ev.Kind == EventEnded:
 					p.over = true
 				case ev.Kind == EventMessage && to == p.b:
-					to.Write(p.now, ev.Call, p.req, false)
+					reply := p.req
+					if p.quiet {
+						reply = p.small
+					}
+					to.Write(p.now, ev.Call, reply, false)
 					to.Finish(p.now, ev.Call, nil, nil)
 				}
 			}
@@ -103,6 +110,55 @@ func seals(t testing.TB) map[string]Sealer {
 		t.Fatal(err)
 	}
 	return map[string]Sealer{"plain": testSeal, "AES": k}
+}
+
+// BenchmarkCalls64 is 64 calls at once.
+func BenchmarkCalls64(b *testing.B) {
+	p := newPair(b, testSeal)
+	var calls [64]Call
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		for i := range calls {
+			if err := p.a.Begin(p.now, &calls[i], &p.head, p.req, true); err != nil {
+				b.Fatal(err)
+			}
+		}
+		p.move(p.a, p.b)
+		p.now += 20 * microsecond
+		p.move(p.b, p.a)
+		p.now += 20 * microsecond
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(64*b.N), "ns/call")
+}
+
+// BenchmarkBulk sends requests of 1 MiB without a network between.
+func BenchmarkBulk(b *testing.B) {
+	for name, seal := range seals(b) {
+		b.Run(name, func(b *testing.B) {
+			p := newPair(b, seal)
+			p.quiet = true
+			p.req = msg(make([]byte, 1<<20))
+			b.SetBytes(1 << 20)
+			b.ReportAllocs()
+			for b.Loop() {
+				p.over = false
+				if err := p.a.Begin(p.now, &p.call, &p.head, p.req, true); err != nil {
+					b.Fatal(err)
+				}
+				for !p.over {
+					p.move(p.a, p.b)
+					p.now += 20 * microsecond
+					p.move(p.b, p.a)
+					p.now += 20 * microsecond
+					for _, c := range []*Conn{p.a, p.b} {
+						if at := c.Next(); at != 0 && at <= p.now {
+							c.Tick(p.now)
+						}
+					}
+				}
+			}
+		})
+	}
 }
 
 // BenchmarkLong sends a message of 1 MiB, echoed.

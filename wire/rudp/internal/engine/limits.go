@@ -113,7 +113,7 @@ const (
 
 	slotsTop       = 4096
 	maxHeaderBytes = 8 << 10
-	firstCredit    = 64 << 10
+	firstCredit    = 68 << 10
 	maxWindow      = 8 << 20
 	assembly       = 16 << 20
 	replyBudget    = 16 << 20
