@@ -26,9 +26,11 @@ bench: ## measure beside the peers and the floor, about ten minutes; BENCH=--qui
 bench-codec: ## measure the codec beside the others
 	go run ./bench codec $(BENCH)
 
-SIM ?= 1000000
-sim: ## simulate two HTTP/2 engines, 10^6 schedules on all cores; SIM=10m for a time
+SEEDS ?= 1000000
+SIM ?= $(SEEDS)
+sim: ## simulate the engines of HTTP/2 and of rudp, 10^6 schedules each on all cores; SEEDS=1000, or SIM=10m for a time
 	LUPINE_SIM_SCHEDULES=$(SIM) LUPINE_SIM_WORKERS=$$(nproc) go test -run '^TestSim$$' -v -count=1 -timeout 0 ./wire/h2/internal/engine
+	LUPINE_SIM_SCHEDULES=$(SIM) LUPINE_SIM_WORKERS=$$(nproc) go test -run '^TestSim$$' -v -count=1 -timeout 0 ./wire/rudp/internal/engine
 
 fuzz: ## every fuzz target for a minute each
 	.ci/fuzz 60s

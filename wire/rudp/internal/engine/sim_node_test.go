@@ -105,6 +105,10 @@ func newNode(p *process, pr *joint, to netip.AddrPort) *node {
 	return e
 }
 
+// longest is more than any message with its blocks takes: one may exceed the
+// budget, so that there is one that can be finished.
+const longest = 512 << 10
+
 // config is what both kinds of end have in common.
 func (e *node) config() Config {
 	c := e.p.cfg
@@ -112,7 +116,7 @@ func (e *node) config() Config {
 		Server: e.server, Mode: ModePlain, ID: e.pair.id, Index: e.index,
 		Rand:      e.w.engine.Uint64,
 		Budget:    e.p.budget,
-		LostAfter: c.lostAfter, ReplyBudget: int64(c.replyBudget), NatKeepAlive: -1,
+		LostAfter: c.lostAfter, Assembly: c.assembly, ECN: c.ecn, ReplyBudget: int64(c.replyBudget), NatKeepAlive: -1,
 		Local: e.params(),
 	}
 	if e.w.plan.hosted() {
@@ -201,6 +205,9 @@ func (e *node) take(p *Packet) {
 		e.w.bug.reset(e)
 	}
 	e.conn.Receive(e.now(), p)
+	if used, _ := e.p.budget.Used(); used > e.p.cfg.receive+longest {
+		e.w.fail(badMemory, "%v: %d bytes of messages are kept, of %d", e, used, e.p.cfg.receive)
+	}
 	e.seen.end(p)
 	e.collect()
 }

@@ -36,6 +36,8 @@ type sideConfig struct {
 	idleTimeout                    int64
 	replyBudget                    int
 	credit                         int
+	assembly, receive              int64 // room for messages that come, of a session and of the process
+	ecn                            bool
 	batch                          int64 // datagrams that come within it are read at once; 0: each by itself
 }
 
@@ -118,6 +120,9 @@ func planSide(r sim.Rand) sideConfig {
 		replyBudget: sim.Pick(r, 16<<20, 16<<20, 16<<20, 5000),
 		credit:      sim.Pick(r, 64<<10, 64<<10, LeastCredit),
 		batch:       sim.Pick(r, 0, 0, 1, 50*us),
+		assembly:    sim.Pick[int64](r, 16<<20, 16<<20, 100e3),
+		receive:     sim.Pick[int64](r, receiveBudget, receiveBudget, 600e3),
+		ecn:         r.Chance(50),
 	}
 }
 
@@ -144,6 +149,14 @@ func planLink(r sim.Rand) sim.LinkConfig {
 	}
 	c.Loss = chance(40, sim.Pick(r, 20, 100, 300))
 	c.Duplicate, c.Reorder, c.Corrupt = chance(25, 200), chance(25, 200), chance(15, 100)
+	if r.Chance(20) {
+		c.Rate, c.Queue = r.Between(30e3, 3e6), r.Between(4e3, 64e3)
+		c.Mark = sim.Pick(r, 0, c.Queue/4)
+		c.Bleach = r.Chance(20)
+	}
+	if r.Chance(15) { // of contents: what is longer than BaseMTU may be a black hole
+		c.MTU = BaseMTU + r.IntN(300)
+	}
 	if r.Chance(10) {
 		c.BurstEnter, c.BurstLeave = 1+r.IntN(50), 50+r.IntN(400)
 	}

@@ -73,6 +73,7 @@ func (p *process) boot() {
 	p.order, p.cur, p.inbox, p.draining = nil, nil, nil, false
 	p.addresses, p.token = nil, nil
 	p.budget = NewBudget()
+	p.budget.Receive = p.cfg.receive
 	port := uint16(0)
 	if p.server {
 		port = serverPort

@@ -90,7 +90,7 @@ func (s *schedule) shift(fails func(*schedule) bool) {
 
 // plainSide is a side without peculiarities.
 var plainSide = sideConfig{
-	slots: 256, ackDelay: 10 * ms, keepAlive: s1, lostAfter: 10 * s1, idleTimeout: 300 * s1, replyBudget: 16 << 20, credit: 64 << 10,
+	slots: 256, ackDelay: 10 * ms, keepAlive: s1, lostAfter: 10 * s1, idleTimeout: 300 * s1, replyBudget: 16 << 20, credit: 64 << 10, assembly: 16 << 20, receive: receiveBudget,
 }
 
 // report is a schedule with the trace of its run, or the end of it.
