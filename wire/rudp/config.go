@@ -48,6 +48,11 @@ type Config struct {
 	// those of a listener. Zero means 16 MiB and 256 MiB.
 	ReplyBudget, ReplyTotal int
 
+	// MaxDatagram bounds the datagrams that are sent and received, from 1,200 bytes of
+	// UDP payload. Zero means that the path's limit is searched for: up to 1,452 bytes,
+	// on the same host up to 61,440.
+	MaxDatagram int
+
 	// AckDelay is how long an acknowledgement waits for a reply to ride with. Zero
 	// means 10 ms; 1 ms suits a LAN.
 	AckDelay time.Duration
@@ -131,6 +136,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.FirstCredit < engine.LeastCredit {
 		return c, fmt.Errorf("rudp: Config.FirstCredit is %d: the least is %d", c.FirstCredit, engine.LeastCredit)
 	}
+	if c.MaxDatagram != 0 && (c.MaxDatagram < engine.BaseMTU || c.MaxDatagram > udp.MaxBatch) {
+		return c, fmt.Errorf("rudp: Config.MaxDatagram is %d: it must be from %d to %d, or 0", c.MaxDatagram, engine.BaseMTU, udp.MaxBatch)
+	}
 	c.MaxSlotsTop = max(c.MaxSlotsTop, c.MaxSlots)
 	for _, v := range []struct {
 		d   *time.Duration
@@ -170,13 +178,13 @@ func (c *Config) budget() *engine.Budget {
 // engine is what the state machine is told of c. hosts says that this end takes calls.
 func (c *Config) engine(hosts bool) engine.Config {
 	e := engine.Config{
-		Mode: engine.ModePlain, Rand: random, Hit: c.Stats.hit, Buffer: assembled,
+		Mode: engine.ModePlain, Rand: random, Hit: c.Stats.hit, Buffer: assembled, MTU: c.MaxDatagram,
 		MaxSlotsTop: uint64(c.MaxSlotsTop), FirstPTO: int64(c.FirstPTO), SuspectAfter: int64(c.SuspectAfter), LostAfter: int64(c.LostAfter),
 		NatKeepAlive: int64(c.NatKeepAlive), HandshakeTimeout: int64(c.HandshakeTimeout), StallTimeout: int64(c.StallTimeout),
 		MaxWindow: int64(c.MaxWindow), Assembly: int64(c.Assembly), ReplyBudget: int64(c.ReplyBudget),
 		Controller: engine.NewCubic(engine.BaseMTU),
 		Local: engine.Params{
-			Incarnation: incarnation, FirstCredit: uint64(c.FirstCredit), AckDelay: uint64(c.AckDelay.Microseconds()),
+			Incarnation: incarnation, FirstCredit: uint64(c.FirstCredit), MaxDatagram: uint64(c.MaxDatagram), AckDelay: uint64(c.AckDelay.Microseconds()),
 			MaxHeader: uint64(c.MaxHeaderBytes), Compression: compressions, Agent: agent,
 		},
 	}

@@ -74,14 +74,40 @@ type waiter struct {
 // mayLead reports whether a caller may read for itself now. The lock is held.
 func (s *session) mayLead() bool { return s.l == nil && s.reader == nobody && s.dead == nil }
 
-// fill reads once and opens what came. The reader calls it without the lock.
-func (s *session) fill() error {
+// readMost is the size of the buffer of a reader that reads for many: what it takes in
+// before anybody is woken.
+const readMost = 4 * udp.ReadBytes
+
+// fill reads and opens what came: one datagram, or with many, which says that several
+// calls are there, all that is here, so that those who are woken answer together. The
+// reader calls it without the lock.
+func (s *session) fill(many bool) error {
 	s.packets = s.packets[:0]
 	got, err := s.in.Read(s.rbuf)
 	if err != nil {
 		return err
 	}
-	for b := s.rbuf[:got.N]; len(b) > 0; {
+	s.open(s.rbuf, &got)
+	if !many {
+		return nil
+	}
+	if len(s.rbuf) < readMost {
+		// What has been opened stays where it is.
+		s.rbuf = make([]byte, readMost)
+		got.N = 0
+	}
+	for at, ok := got.N, true; len(s.rbuf)-at >= udp.ReadBytes; at += got.N {
+		if got, ok, err = s.in.More(s.rbuf[at:]); !ok || err != nil {
+			break
+		}
+		s.open(s.rbuf[at:], &got)
+	}
+	return nil // an error here concerns datagrams that were sent: silence will show it
+}
+
+// open opens the datagrams that were read into b.
+func (s *session) open(b []byte, got *udp.Received) {
+	for b = b[:got.N]; len(b) > 0; {
 		n := min(got.Segment, len(b))
 		s.packets = append(s.packets, engine.Packet{From: got.From, ECN: got.ECN})
 		if d := s.opener.Open(b[:n:n], &s.packets[len(s.packets)-1]); d != engine.DropNone {
@@ -90,7 +116,6 @@ func (s *session) fill() error {
 		}
 		b = b[n:]
 	}
-	return nil
 }
 
 // took processes what fill has read, and sends what comes of it. The lock is held.
@@ -138,8 +163,9 @@ func (s *session) lead(ctx, watched context.Context, c *clientCall, w *waiter, w
 	s.passTo(caller)
 	over := false
 	for s.dead == nil && !over && !c.ready(want) {
+		many := s.calls.n > 1
 		s.mu.Unlock()
-		err := s.fill()
+		err := s.fill(many)
 		s.mu.Lock()
 		if s.pardon() {
 			over = true
@@ -228,9 +254,9 @@ func (s *session) readLoop() {
 		s.mu.Lock()
 		turn := s.turns
 		for s.dead == nil && s.turns == turn {
-			busy := s.calls.n > 0
+			busy, many := s.calls.n > 0, s.calls.n > 1
 			s.mu.Unlock()
-			err := s.fill()
+			err := s.fill(many)
 			s.mu.Lock()
 			s.took(err)
 			// The last caller is back at work: it may read its next reply itself.

@@ -51,7 +51,12 @@ type reader struct {
 	buf     []byte
 	answer  []byte
 	packets []engine.Packet
+	calls   int // that were started after the last read
 }
+
+// readTurns is how often a reader of a busy socket reads what is here already, before it
+// runs handlers and answers.
+const readTurns = 16
 
 // startReader has a new goroutine read.
 func (l *listener) startReader() {
@@ -96,6 +101,16 @@ func (r *reader) run() {
 			l.front.Rotate(newSecret())
 		}
 		r.take(got)
+		if r.calls <= 1 {
+			continue
+		}
+		for range readTurns {
+			got, ok, err := r.in.More(r.buf)
+			if !ok || err != nil {
+				break
+			}
+			r.take(got)
+		}
 	}
 }
 
@@ -183,14 +198,16 @@ func (r *reader) give(now int64, s *session) {
 	s.mu.Unlock()
 	clear(r.packets)
 	r.packets = r.packets[:0]
-	rd := &r.l.read
-	rd.touched = append(rd.touched, s)
+	if rd := &r.l.read; len(rd.touched) == 0 || rd.touched[len(rd.touched)-1] != s {
+		rd.touched = append(rd.touched, s)
+	}
 }
 
 // settle starts the calls that have come and sends what comes of it. It reports
 // whether the goroutine still has the reader's role.
 func (r *reader) settle() bool {
 	rd := &r.l.read
+	r.calls = 0
 	for rd.at < len(rd.touched) {
 		s := rd.touched[rd.at]
 		for {
@@ -198,6 +215,7 @@ func (r *reader) settle() bool {
 			if c == nil {
 				break
 			}
+			r.calls++
 			if !c.route.quick() || !c.direct {
 				r.l.workers.Go(c)
 				continue

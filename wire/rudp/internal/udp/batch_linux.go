@@ -70,9 +70,11 @@ func (m *message) point(b []byte) {
 // reader is a Reader's system call: try is made once.
 type reader struct {
 	message
-	n   int
-	err syscall.Errno
-	try func(fd uintptr) bool
+	n     int
+	err   syscall.Errno
+	try   func(fd uintptr) bool
+	once  func(fd uintptr) // try, without waiting
+	found bool             // by once
 }
 
 func (r *reader) prepare(*Socket) {
@@ -93,6 +95,7 @@ func (r *reader) prepare(*Socket) {
 			return true
 		}
 	}
+	r.once = func(fd uintptr) { r.found = r.try(fd) }
 }
 
 func (r *reader) readBatch(s *Socket, b []byte) (got Received, err error) {
@@ -102,6 +105,22 @@ func (r *reader) readBatch(s *Socket, b []byte) (got Received, err error) {
 	if err != nil {
 		return got, err
 	}
+	return r.got()
+}
+
+func (r *reader) moreBatch(s *Socket, b []byte) (got Received, ok bool, err error) {
+	r.point(b)
+	err = s.raw.Control(r.once)
+	r.iov.Base = nil
+	if err != nil || !r.found {
+		return got, false, nil
+	}
+	got, err = r.got()
+	return got, true, err
+}
+
+// got is what the last system call brought.
+func (r *reader) got() (got Received, err error) {
 	if r.err != 0 {
 		return got, sorted(r.err)
 	}

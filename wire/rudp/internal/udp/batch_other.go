@@ -23,6 +23,10 @@ func (*writer) prepare(*Socket) {}
 
 func (*reader) readBatch(*Socket, []byte) (Received, error) { return Received{}, errNoBatch }
 
+func (*reader) moreBatch(*Socket, []byte) (Received, bool, error) {
+	return Received{}, false, errNoBatch
+}
+
 func (*writer) writeBatch(*Socket, []byte, int, netip.AddrPort, uint8) (int, error) {
 	return 0, errNoBatch
 }

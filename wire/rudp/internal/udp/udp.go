@@ -199,6 +199,15 @@ func (r *Reader) Read(b []byte) (Received, error) {
 	return got, nil
 }
 
+// More is Read of what is here already: it does not wait. ok is false if there is nothing,
+// and always for a plain socket.
+func (r *Reader) More(b []byte) (got Received, ok bool, err error) {
+	if r.s.raw == nil {
+		return got, false, nil
+	}
+	return r.moreBatch(r.s, b)
+}
+
 // Writer sends. It is for one goroutine at a time.
 type Writer struct {
 	s *Socket
