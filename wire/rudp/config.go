@@ -102,6 +102,9 @@ const (
 	DefaultNatKeepAlive     = 25 * time.Second
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultStallTimeout     = 10 * time.Second
+
+	// mostDatagram is the longest datagram that the engine reads.
+	mostDatagram = 61_440
 )
 
 // errNoMode is what a Config without TLS and Plain gets.
@@ -136,8 +139,8 @@ func (c Config) withDefaults() (Config, error) {
 	if c.FirstCredit < engine.LeastCredit {
 		return c, fmt.Errorf("rudp: Config.FirstCredit is %d: the least is %d", c.FirstCredit, engine.LeastCredit)
 	}
-	if c.MaxDatagram != 0 && (c.MaxDatagram < engine.BaseMTU || c.MaxDatagram > udp.MaxBatch) {
-		return c, fmt.Errorf("rudp: Config.MaxDatagram is %d: it must be from %d to %d, or 0", c.MaxDatagram, engine.BaseMTU, udp.MaxBatch)
+	if c.MaxDatagram != 0 && (c.MaxDatagram < engine.BaseMTU || c.MaxDatagram > mostDatagram) {
+		return c, fmt.Errorf("rudp: Config.MaxDatagram is %d: it must be from %d to %d, or 0", c.MaxDatagram, engine.BaseMTU, mostDatagram)
 	}
 	c.MaxSlotsTop = max(c.MaxSlotsTop, c.MaxSlots)
 	for _, v := range []struct {
