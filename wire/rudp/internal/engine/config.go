@@ -87,7 +87,9 @@ type Budget struct {
 func NewBudget() *Budget { return &Budget{Receive: receiveBudget, Replies: replyTotal} }
 
 // Used returns how much of Receive and Replies is in use.
-func (b *Budget) Used() (receive, replies int64) { return b.receive.Load(), b.replies.Load() }
+func (b *Budget) Used() (receive, replies int64) {
+	return b.receive.Load() + b.reserved.Load(), b.replies.Load()
+}
 
 // Known is what is known of the identity of a request (4.2.1).
 type Known uint8

@@ -356,10 +356,11 @@ func (c *Conn) account(s *slot) {
 // refund gives back what s holds of what came.
 func (c *Conn) refund(s *slot) {
 	in := &s.in
-	if n := in.tiles.clear(&c.budget.pools); n > 0 {
-		c.budget.receive.Add(-int64(n))
+	if in.tiles.size > 0 {
+		in.tiles.clear(&c.budget.pools)
 	}
 	c.unreserve(s)
+	c.book(s)
 }
 
 // slotOf returns the slot that a meaning is about, if its call is still there.

@@ -250,16 +250,22 @@ func (c *Conn) putData() {
 		}
 		s := best
 		if n := s.out.fresh(); n > 0 && s.out.next > 0 {
+			if !s.out.fin {
+				n = min(n, uint64(turn-s.turned))
+			}
 			to := c.putStream(s, s.out.next, s.out.next+n)
 			if to == s.out.next {
 				return
 			}
+			s.turned += int(to - s.out.next)
 			s.out.next = to
 			c.wrote(s)
 		}
 		if s.out.fresh() == 0 || s.out.next == 0 {
+			s.turned = 0
 			c.drop(queueData, before, s)
-		} else if !s.out.fin && c.turns%8 == 0 {
+		} else if !s.out.fin && s.turned >= turn {
+			s.turned = 0
 			c.drop(queueData, before, s)
 			c.push(queueData, s)
 		}

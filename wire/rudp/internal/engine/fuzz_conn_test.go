@@ -215,7 +215,7 @@ func (p *fuzzProgram) check() {
 			if s == nil {
 				continue
 			}
-			used += s.in.tiles.size
+			used += int(s.in.booked)
 			replies += s.kept
 			if s.lazy {
 				lazy++
@@ -226,7 +226,7 @@ func (p *fuzzProgram) check() {
 		}
 		inUse := 0
 		for _, s := range c.mine {
-			used += s.in.tiles.size
+			used += int(s.in.booked)
 			if s.state != slotFree {
 				inUse++
 			}

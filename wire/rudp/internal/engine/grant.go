@@ -94,6 +94,7 @@ func (c *Conn) giveRoom(now int64) {
 		s.in.since, s.in.mark = now, s.in.have
 		c.reserved += need
 		c.budget.reserved.Add(need)
+		c.book(s)
 		c.grant(now, s)
 	}
 }
@@ -111,6 +112,7 @@ func (c *Conn) unreserve(s *slot) {
 		c.reserved -= in.reserved
 		c.budget.reserved.Add(-in.reserved)
 		in.reserved = 0
+		c.book(s)
 		c.giveRoom(c.now)
 	}
 }

@@ -20,6 +20,7 @@ type inflow struct {
 	reserved, wanted int64
 	msgEnd           uint64 // 0: not known
 	asked            int64  // when room was asked for
+	booked           int64  // what of tiles counts in the budget beside reservations
 
 	tiles tiles
 	since int64  // when the message in work began, or last waited: StallTimeout

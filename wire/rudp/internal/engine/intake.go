@@ -51,12 +51,25 @@ func (c *Conn) roomFor(s *slot, f *Frame, lo, hi uint64, fin bool) bool {
 	if in.tiles.size > 0 {
 		need = in.tiles.need(lo, hi)
 	}
-	if c.budget.receive.Load()+int64(need) <= c.budget.Receive {
-		return true
+	used := c.budget.receive.Load() + int64(need)
+	if used+c.budget.reserved.Load() <= c.budget.Receive || hi <= LeastCredit && used <= c.budget.Receive/4 {
+		return true // what reservations hold keeps no head and no small message out
 	}
 	c.hit(LimitReceive)
 	c.Stats.Unacked++
 	return false
+}
+
+// book keeps the book of what s keeps. What comes for a reservation is in that.
+func (c *Conn) book(s *slot) {
+	now := int64(0)
+	if s.in.reserved == 0 {
+		now = int64(s.in.tiles.size)
+	}
+	if now != s.in.booked {
+		c.budget.receive.Add(now - s.in.booked)
+		s.in.booked = now
+	}
 }
 
 // store keeps the bytes of f that are new. If they can be parsed where they
@@ -70,7 +83,6 @@ func (c *Conn) store(s *slot, f *Frame, lo, hi uint64) {
 		}
 		in.tiles.base, in.tiles.skip = in.read, 0
 	}
-	before := in.tiles.size
 	for _, have := range in.above {
 		if have.hi <= lo {
 			continue
@@ -86,7 +98,7 @@ func (c *Conn) store(s *slot, f *Frame, lo, hi uint64) {
 	if lo < hi {
 		in.tiles.write(&c.budget.pools, lo, f.Data[lo-f.Offset:])
 	}
-	c.budget.receive.Add(int64(in.tiles.size - before))
+	c.book(s)
 }
 
 // view is what of a stream can be parsed: from in.read to in.have.
@@ -135,15 +147,15 @@ func (v *view) advance(c *Conn, n int) {
 
 func (c *Conn) dropTiles(s *slot) {
 	in := &s.in
-	freed := 0
+	if in.tiles.size == 0 {
+		return
+	}
 	if in.read == in.have && len(in.above) == 0 {
-		freed = in.tiles.clear(&c.budget.pools)
+		in.tiles.clear(&c.budget.pools)
 	} else {
-		freed = in.tiles.drop(&c.budget.pools, in.read)
+		in.tiles.drop(&c.budget.pools, in.read)
 	}
-	if freed > 0 {
-		c.budget.receive.Add(-int64(freed))
-	}
+	c.book(s)
 }
 
 // keep stores what was not parsed.
@@ -154,7 +166,7 @@ func (v *view) keep(c *Conn) {
 	}
 	in.tiles.base, in.tiles.skip = in.read, 0
 	in.tiles.write(&c.budget.pools, in.read, v.data)
-	c.budget.receive.Add(int64(in.tiles.size))
+	c.book(v.s)
 }
 
 // takeMessage takes the message whose record r, with a prefix of n bytes, comes

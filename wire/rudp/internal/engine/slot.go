@@ -54,7 +54,8 @@ type slot struct {
 	next                             [numQueues]*slot
 	queued                           [numQueues]bool
 
-	began int64 // when the call began here
+	began  int64 // when the call began here
+	turned int   // bytes sent in this turn (5.4, Turn)
 	// The reply stream's records: a header or message was seen, the status was.
 	gotRecord, gotStatus bool
 	messages             int // seen
