@@ -15,6 +15,8 @@ import (
 type bug struct {
 	// frame stands before a frame takes effect; true drops it.
 	frame func(e *node, p *Packet, f *Frame) bool
+	// after stands after a frame took effect.
+	after func(e *node, f *Frame)
 	// datagram may change what is about to be sealed.
 	datagram func(e *node, b *Batch, d *Datagram)
 	// tick stands before the engine's Tick, begin before its Begin, sent after
@@ -117,7 +119,10 @@ var planted = []struct {
 	{"seq is compared as 16 bits", func() *bug {
 		return &bug{frame: func(e *node, _ *Packet, f *Frame) bool {
 			s := e.entryOf(f)
-			return opening(f) && s != nil && s.seq != 0 && f.Call.Seq > s.seq && f.Call.Seq&0xffff < s.seq&0xffff
+			if opening(f) && s != nil && s.seq != 0 && f.Call.Seq > s.seq && f.Call.Seq&0xffff < s.seq&0xffff {
+				f.Call.Seq = 1 // one of long ago
+			}
+			return false
 		}}
 	}},
 	{"a number is used twice", func() *bug {
@@ -193,6 +198,90 @@ var planted = []struct {
 	}},
 	{"ENDED is swallowed", func() *bug {
 		return &bug{frame: func(_ *node, _ *Packet, f *Frame) bool { return f.Type == TypeEnded }}
+	}},
+	{"a tombstone runs its call again", func() *bug {
+		return &bug{frame: func(e *node, _ *Packet, f *Frame) bool {
+			if s := e.entryOf(f); opening(f) && s != nil && s.seq == f.Call.Seq && s.ended && s.endCode == lupine.DataLoss {
+				s.seq--
+			}
+			return false
+		}}
+	}},
+	{"RESET is believed at once", func() *bug {
+		return &bug{reset: func(e *node) { e.conn.lose(e.now(), "a RESET came") }}
+	}},
+	{"GRANT is lowered by a late frame", func() *bug {
+		return &bug{frame: func(e *node, _ *Packet, f *Frame) bool {
+			if f.Type != TypeGrantReply && f.Type != TypeGrantRequest {
+				return false
+			}
+			list := e.conn.theirs
+			if f.Type == TypeGrantRequest {
+				list = e.conn.mine
+			}
+			if n := f.Call.Slot; n < uint64(len(list)) && list[n] != nil && list[n].seq == f.Call.Seq {
+				list[n].out.credit = f.Offset
+			}
+			return false
+		}}
+	}},
+	{"credit is ignored", func() *bug {
+		return &bug{begin: func(e *node) { e.conn.peer.FirstCredit = 1 << 40 }}
+	}},
+	{"MAX_SLOTS is ignored", func() *bug {
+		return &bug{begin: func(e *node) { e.conn.allowed = 1000 }}
+	}},
+	{"an address is trusted before it has answered", func() *bug {
+		return &bug{sent: func(e *node) {
+			if e.conn.path.trial {
+				e.conn.settlePath(e.conn.path.here)
+			}
+		}}
+	}},
+	{"an end that drains closes when it runs nothing", func() *bug {
+		return &bug{sent: func(e *node) {
+			if c := e.conn; e.server && c.phase == phaseOpen && c.session.draining && c.theirsBusy == 0 {
+				c.Close(e.now(), CodeNone, "drained")
+			}
+		}}
+	}},
+	{"an end that drains starts what it refuses", func() *bug {
+		return &bug{
+			frame: func(e *node, _ *Packet, f *Frame) bool {
+				e.relapsed = opening(f) && e.conn.session.draining
+				if e.relapsed {
+					e.conn.session.draining = false
+				}
+				return false
+			},
+			after: func(e *node, f *Frame) {
+				if !e.relapsed {
+					return
+				}
+				e.relapsed, e.conn.session.draining = false, true
+				if s := e.entryOf(f); s != nil && s.state == slotRunning && s.seq == f.Call.Seq {
+					e.conn.endCall(e.now(), s, lupine.Unavailable, lupine.No, "draining")
+				}
+			},
+		}
+	}},
+	{"of bytes that overlap the later win, shifted by one", func() *bug {
+		return &bug{frame: func(e *node, _ *Packet, f *Frame) bool {
+			s := e.entryOf(f)
+			if s == nil || !f.Type.Stream() || f.Type&StreamReply != 0 || s.seq != f.Call.Seq || len(f.Data) == 0 {
+				return false
+			}
+			if lo, hi := f.Offset, f.Offset+uint64(len(f.Data)); lo < s.in.have && s.in.have < hi {
+				f.Data = append([]byte{0x55}, f.Data[:len(f.Data)-1]...)
+			}
+			return false
+		}}
+	}},
+	{"no PTO", func() *bug {
+		return &bug{tick: func(e *node) { e.conn.levels[LevelData].lastSent = e.now() }}
+	}},
+	{"handlers are not told that their caller is lost", func() *bug {
+		return &bug{tick: func(e *node) { e.conn.session.lostTold = true }}
 	}},
 	{"one bit of a message is wrong", func() *bug {
 		now := every(50)

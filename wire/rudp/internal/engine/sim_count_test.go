@@ -111,6 +111,23 @@ func TestPacketsManyCallers(t *testing.T) {
 	}
 }
 
+// TestPacketsTell sees to it that the count under loss tells who sends again: it
+// is out of its bounds where callees do for lazy replies too.
+func TestPacketsTell(t *testing.T) {
+	c := newCounting(sim.LinkConfig{Delay: ms, Loss: 300}, 7, 0)
+	c.bug.sent = func(e *node) {
+		if e.server && e.conn.lazyLeft > 0 {
+			e.conn.unlazy()
+		}
+	}
+	c.deadline = 10 * s1
+	got := float64(c.run(t, 1, 4000)) / 4000
+	t.Logf("%.3f datagrams a call", got)
+	if want := 1.7 / 0.49; got > 0.95*want && got < 1.05*want {
+		t.Errorf("%.3f datagrams a call, as if callees did not send again", got)
+	}
+}
+
 // TestPacketsUnderLoss: with 30% loss each way a call takes 1.7/0.49 = 3.47
 // datagrams, 5% more or less.
 func TestPacketsUnderLoss(t *testing.T) {

@@ -43,6 +43,8 @@ type node struct {
 	down      bool // takes no new calls
 	dead      bool // the session is over, or the host has crashed
 	crashed   bool
+	crashAt   int64
+	relapsed  bool // see the bug of ends that drain
 	drained   bool // the program drained it
 	closed    bool // the program closed it
 	confirmed bool // a DATA packet came
@@ -439,9 +441,8 @@ func (p *process) abandonSession(e *node) {
 
 // crash is the end of the process.
 func (e *node) crash() {
-	e.dead, e.down, e.crashed = true, true, true
+	e.dead, e.down, e.crashed, e.crashAt = true, true, true, e.w.Now()
 	e.timer.Stop()
-	e.w.out -= e.buffers
 	for _, a := range e.pair.attempts[flag(e.server)] {
 		if !a.over {
 			a.over = true

@@ -80,6 +80,9 @@ func (e *node) beforeFrame(_ *Conn, p *Packet, f *Frame) bool {
 
 func (e *node) afterFrame(_ *Conn, _ *Packet, f *Frame) {
 	e.seen.frames -= int(flag(f.Type != TypePad))
+	if e.w.bug.after != nil {
+		e.w.bug.after(e, f)
+	}
 }
 
 // inspect looks at a datagram that is about to be sealed and sent.

@@ -18,6 +18,7 @@ const (
 // what goes wrong. All of it follows from the seed.
 type schedule struct {
 	seed           uint64
+	scratch        *scratch // nil: its own
 	client, server sideConfig
 	clients        int // hosts that call the server's, each with sessions of its own
 	link           sim.LinkConfig

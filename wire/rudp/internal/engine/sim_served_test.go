@@ -81,6 +81,11 @@ func (s *served) start() {
 		if a.canceled && !s.canceled && (e.server || !w.plan.moves()) && w.calm > 0 && w.Now()-max(a.cancelAt, w.calm) > 4*s1 && e.peer.alive() {
 			w.fail(badLiveness, "call %d was canceled %s ago, and its handler does not know", p.key, millis(w.Now()-a.cancelAt))
 		}
+		if c := w.plan.client; e.server && e.peer.crashed && !s.canceled {
+			if patience := max(w.plan.server.lostAfter, 3*c.keepAlive) + 2*s1 + e.p.slack; w.Now()-e.peer.crashAt > patience+patience/5 {
+				w.fail(badLiveness, "the process that made call %d crashed %s ago, and its handler does not know", p.key, millis(w.Now()-e.peer.crashAt))
+			}
+		}
 		s.think()
 		e.events()
 		e.settle()

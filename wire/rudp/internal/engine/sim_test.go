@@ -42,8 +42,11 @@ func TestSim(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(800)) // a schedule keeps little and drops much
 	workers := int(number(sim.EnvWorkers, 1))
 	r := sim.Run(budget, number(sim.EnvFirst, 1), workers, func() func(uint64, sim.Tally) (bool, error) {
+		memory := newScratch()
 		return func(seed uint64, tally sim.Tally) (bool, error) {
-			sum, counts, err := plan(seed).run(nil, tally, nil)
+			s := plan(seed)
+			s.scratch = memory
+			sum, counts, err := s.run(nil, tally, nil)
 			if err == nil && seed%100 == 0 {
 				tally["schedules run twice"]++
 				if again, _, _ := plan(seed).run(nil, sim.Tally{}, nil); again != sum {

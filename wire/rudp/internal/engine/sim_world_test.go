@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -23,9 +24,7 @@ type world struct {
 	hosts  []*process // of the clients
 	pairs  []*joint
 	calls  []*simCall
-	pool   []*buffer
-	out    int // buffers that engines have
-	batch  Batch
+	*scratch
 	left   int   // calls that have not ended
 	begun  int   // steps of the program
 	calm   int64 // when the last fault was healed; 0: not yet
@@ -33,6 +32,14 @@ type world struct {
 	fault  *failure
 	frames [128]int // by type
 }
+
+// scratch is memory that one schedule leaves to the next.
+type scratch struct {
+	pool  []*buffer
+	batch Batch
+}
+
+func newScratch() *scratch { return &scratch{batch: Batch{Buf: make([]byte, 0, batchBytes)}} }
 
 // failure is why a schedule failed. kind says what was violated: the shrinker
 // keeps to it.
@@ -92,7 +99,9 @@ func (s *schedule) world(b *bug, tally sim.Tally, log io.Writer) *world {
 	if w.bug == nil {
 		w.bug = new(bug)
 	}
-	w.batch.Buf = make([]byte, 0, batchBytes)
+	if w.scratch = s.scratch; w.scratch == nil {
+		w.scratch = newScratch()
+	}
 	w.net = sim.NewNet(&w.Clock, sim.NewRand(s.seed, 3), sim.NetConfig{Link: s.link, Skew: s1, Record: !s.scripted, Scripted: s.scripted, Trace: &w.trace})
 	names := s.hosts()
 	for i, name := range names {
@@ -368,6 +377,14 @@ type buffer struct {
 	end  *node
 }
 
+var poison = bytes.Repeat([]byte{0xdd}, 1<<12)
+
+func (f *buffer) scribble() {
+	for b := f.b; len(b) > 0; {
+		b = b[copy(b, poison):]
+	}
+}
+
 // message returns a record of message i of a call, in a buffer that is scribbled
 // over when the engine gives it back.
 func (e *node) message(key uint32, reply bool, i int, size int32) Message {
@@ -393,9 +410,7 @@ func (e *node) released(owner any) {
 	}
 	f.used = false
 	e.buffers--
-	for i := range f.b {
-		f.b[i] = 0xdd
-	}
+	f.scribble()
 	e.w.pool = append(e.w.pool, f)
 }
 
