@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/lupine-rpc/lupine/bench/internal/load"
@@ -16,6 +17,7 @@ type pair struct {
 	client, server string // implementations
 	tls, unix      bool
 	udp            bool // the udp pair is its floor
+	datagram       int  // largest datagram of rudp; 0: what the path takes
 	about          string
 }
 
@@ -35,6 +37,11 @@ func pairs() []pair {
 		{name: "framed", client: "framed", server: "framed", about: "floor: frames on one connection, combined writes, no RPC"},
 		{name: "framed-go", client: "framed-go", server: "framed-go", about: "the same with a goroutine for each call"},
 		{name: "ping-pong", client: "ping-pong", server: "ping-pong", about: "floor: a connection per caller, write and read"},
+		{name: "rudp", client: "rudp", server: "rudp", udp: true, tls: true, about: "ours over UDP, TLS 1.3"},
+		{name: "rudp-plain", client: "rudp", server: "rudp", udp: true, about: "the same, not encrypted"},
+		{name: "rudp-1452", client: "rudp", server: "rudp", udp: true, tls: true, datagram: ethernet, about: "TLS 1.3, datagrams as on Ethernet"},
+		{name: "rudp-plain-1452", client: "rudp", server: "rudp", udp: true, datagram: ethernet, about: "not encrypted, datagrams as on Ethernet"},
+		{name: "framed-tls", client: "framed", server: "framed", tls: true, about: "the floor of frames, over TLS 1.3"},
 		{name: "quic-go", client: "quic-go", server: "quic-go", udp: true, tls: true, about: "one connection, a stream for each call, TLS 1.3"},
 		{name: "kcp-go", client: "kcp-go", server: "kcp-go", udp: true, about: "a session per caller, not encrypted"},
 		{name: "pion-dtls", client: "pion-dtls", server: "pion-dtls", udp: true, tls: true, about: "a DTLS 1.2 association per caller, nothing resent"},
@@ -56,7 +63,7 @@ func overUDP(name string) bool {
 type workload struct {
 	name, title string
 	work        load.Work
-	pairs       []string // empty means every one but framed-go
+	pairs       []string // empty means every one but those in special
 	heat        bool     // keep the processors from halting: see proc.Heat
 	procs       int      // GOMAXPROCS of both sides; 0 leaves it alone
 	once        bool     // one round is enough: it does not waver
@@ -65,17 +72,22 @@ type workload struct {
 }
 
 const (
+	// ethernet is the UDP payload of a packet of 1,500 bytes, less what IPv6 takes.
+	ethernet = 1452
+
 	kib = 1 << 10
 	mib = 1 << 20
 )
 
 var (
+	special     = []string{"framed-go", "framed-tls", "rudp-1452", "rudp-plain-1452"}
 	unaryPairs  = []string{"lupine", "lupine-tls", "lupine-unix", "grpc-go", "grpc-go-tls", "connect", "drpc", "net/rpc", "framed", "ping-pong"}
-	streamPairs = []string{"lupine", "lupine-tls", "lupine-unix", "lupine>grpc-go", "grpc-go>lupine", "grpc-go", "grpc-go-tls", "connect", "drpc", "framed", "framed-go", "ping-pong"}
-	metaPairs   = []string{"lupine", "lupine>grpc-go", "grpc-go>lupine", "grpc-go", "connect", "drpc"}
-	largePairs  = append([]string{"quic-go", "kcp-go"}, unaryPairs...)
+	streamPairs = []string{"lupine", "lupine-tls", "lupine-unix", "lupine>grpc-go", "grpc-go>lupine", "grpc-go", "grpc-go-tls", "connect", "drpc", "framed", "framed-go", "ping-pong", "rudp", "rudp-plain"}
+	metaPairs   = []string{"lupine", "rudp", "rudp-plain", "lupine>grpc-go", "grpc-go>lupine", "grpc-go", "connect", "drpc"}
+	largePairs  = append([]string{"rudp", "rudp-plain", "quic-go", "kcp-go"}, unaryPairs...)
+	bulkPairs   = []string{"rudp", "rudp-plain", "rudp-1452", "rudp-plain-1452", "lupine", "lupine-tls", "grpc-go", "grpc-go-tls", "framed", "framed-tls"}
 	crowdPairs  = append([]string{"lupine>grpc-go", "grpc-go>lupine"}, largePairs...)
-	setupPairs  = []string{"lupine", "lupine-tls", "lupine-unix", "grpc-go", "grpc-go-tls", "connect", "drpc", "net/rpc", "ping-pong"}
+	setupPairs  = []string{"lupine", "rudp", "rudp-plain", "lupine-tls", "lupine-unix", "grpc-go", "grpc-go-tls", "connect", "drpc", "net/rpc", "ping-pong"}
 	burnPairs   = []string{"lupine", "grpc-go"}
 	fairPairs   = []string{"lupine", "grpc-go", "framed-go"}
 )
@@ -110,6 +122,8 @@ func workloads(idle int) []workload {
 			work: load.Work{Kind: load.Download, Size: 64, Callers: 1}},
 		{name: "upload64", title: "client stream of 64 B messages, 1 stream", pairs: streamPairs,
 			work: load.Work{Kind: load.Upload, Size: 64, Callers: 1}},
+		{name: "bulk", title: "client stream of 64 KiB messages, 1 stream", pairs: bulkPairs,
+			work: load.Work{Kind: load.Upload, Size: 64 * kib, Callers: 1}},
 		echo("echo1m-1", "unary echo of 1 MiB, 1 caller", mib, 1),
 		echo("echo16m-1", "unary echo of 16 MiB, 1 caller", 16*mib, 1),
 		{name: "setup", title: "connect, one call, close; one after the other", pairs: setupPairs, heat: true,
@@ -189,12 +203,7 @@ func cells(plan []workload, only *regexp.Regexp) []cell {
 
 func wanted(w workload, p pair) bool {
 	if len(w.pairs) == 0 {
-		return p.name != "framed-go"
+		return !slices.Contains(special, p.name)
 	}
-	for _, name := range w.pairs {
-		if name == p.name {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(w.pairs, p.name)
 }

@@ -178,7 +178,7 @@ func (b *bench) once(ctx context.Context, c cell) (figures, error) {
 
 // sides says how both ends of a cell are built.
 func (b *bench) sides(c cell) proc.Sides {
-	spec := peer.Spec{Network: "tcp", Addr: "127.0.0.1:0", TLS: c.pair.tls, CertPEM: b.cert, KeyPEM: b.key, SpinsPerMicro: b.spins}
+	spec := peer.Spec{Network: "tcp", Addr: "127.0.0.1:0", TLS: c.pair.tls, CertPEM: b.cert, KeyPEM: b.key, SpinsPerMicro: b.spins, MaxDatagram: c.pair.datagram}
 	if c.pair.unix {
 		b.sockets++
 		spec.Network, spec.Addr = "unix", filepath.Join(b.dir, fmt.Sprintf("%d.sock", b.sockets))

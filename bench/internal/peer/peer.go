@@ -28,6 +28,8 @@ type Spec struct {
 	// SpinsPerMicro is how many rounds of the burning loop a microsecond holds,
 	// measured once for all servers of a run.
 	SpinsPerMicro float64
+	// MaxDatagram is the largest that rudp sends, in bytes; 0 lets it find out.
+	MaxDatagram int
 }
 
 // maxMessage is what every implementation is told to accept, in bytes: above the
@@ -104,6 +106,7 @@ func implementations() map[string]implementation {
 		"ping-pong": {serve: servePingPong, dial: dialPingPong, perCaller: true},
 		"framed":    {serve: serveFramed, dial: dialFramed},
 		"framed-go": {serve: serveFramedGo, dial: dialFramed},
+		"rudp":      {serve: serveRUDP, dial: dialRUDP},
 		"udp":       {serve: serveUDP, dial: dialUDP, perCaller: true},
 		"quic-go":   {serve: serveQUIC, dial: dialQUIC},
 		"kcp-go":    {serve: serveKCP, dial: dialKCP, perCaller: true},
