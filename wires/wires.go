@@ -20,6 +20,7 @@ import (
 	"github.com/lupine-rpc/lupine"
 	"github.com/lupine-rpc/lupine/wire/h2"
 	"github.com/lupine-rpc/lupine/wire/inproc"
+	"github.com/lupine-rpc/lupine/wire/rudp"
 )
 
 // Config is what a URL does not say. The zero value is the default.
@@ -28,8 +29,9 @@ type Config struct {
 	// certificate; at a target, nil means the system's authorities and the host
 	// as the server's name. It is an error to set it for any other scheme.
 	TLS *tls.Config
-	// H2 configures wire h2. Its TLS field is replaced by TLS above.
-	H2 h2.Config
+	// H2 configures wire h2, RUDP wire rudp. What they say of TLS is replaced by TLS above.
+	H2   h2.Config
+	RUDP rudp.Config
 }
 
 // Scheme is one form of URL.
@@ -38,14 +40,32 @@ type Scheme struct {
 	Form  string // "grpc://HOST:PORT"
 	About string // what it is, for help texts
 	TLS   bool   // Config.TLS applies
+	udp   bool
+}
+
+// secure is the scheme that has TLS where this one has none.
+func (s Scheme) secure() string {
+	if s.udp {
+		return "rudps"
+	}
+	return "grpcs"
+}
+
+// HasTLS reports whether Config.TLS applies to a URL. A URL that To and Listen do not take
+// has none.
+func HasTLS(at string) bool {
+	s, err := find(at)
+	return err == nil && s.TLS
 }
 
 // Schemes returns the schemes that To and Listen know.
 func Schemes() []Scheme {
 	return []Scheme{
-		{"grpc", "grpc://HOST:PORT", "gRPC on HTTP/2 in the clear", false},
-		{"grpcs", "grpcs://HOST:PORT", "gRPC on HTTP/2 over TLS", true},
-		{"unix", "unix:///PATH", "gRPC on HTTP/2 over a unix socket", false},
+		{Name: "grpc", Form: "grpc://HOST:PORT", About: "gRPC on HTTP/2 in the clear"},
+		{Name: "grpcs", Form: "grpcs://HOST:PORT", About: "gRPC on HTTP/2 over TLS", TLS: true},
+		{Name: "unix", Form: "unix:///PATH", About: "gRPC on HTTP/2 over a unix socket"},
+		{Name: "rudp", Form: "rudp://HOST:PORT", About: "RPC over UDP in the clear", udp: true},
+		{Name: "rudps", Form: "rudps://HOST:PORT", About: "RPC over UDP, encrypted by TLS", TLS: true, udp: true},
 	}
 }
 
@@ -56,6 +76,7 @@ func Infos() []lupine.WireInfo {
 	return []lupine.WireInfo{
 		h2.Listen("", h2.Config{}).Info(),
 		mounted,
+		rudp.Listen("", rudp.Config{Plain: true}).Info(),
 		inproc.New().Info(),
 	}
 }
@@ -63,20 +84,28 @@ func Infos() []lupine.WireInfo {
 // To returns the target that a URL names. It does no I/O. Its errors say what is
 // wrong with the URL and what would be right.
 func To(target string, c Config) (lupine.Target, error) {
-	addr, c, err := parse(target, c, false)
+	scheme, addr, c, err := parse(target, c, false)
 	if err != nil {
 		return lupine.Target{}, err
 	}
-	to := h2.To(addr, c.H2)
+	var to lupine.Target
+	if scheme.udp {
+		to = rudp.To(addr, c.RUDP)
+	} else {
+		to = h2.To(addr, c.H2)
+	}
 	return to, to.Err
 }
 
 // Listen returns the listener that a URL names. Port 0 takes any free port: the
 // listener's Addr tells which, once it is bound.
 func Listen(at string, c Config) (lupine.Listener, error) {
-	addr, c, err := parse(at, c, true)
+	scheme, addr, c, err := parse(at, c, true)
 	if err != nil {
 		return nil, err
+	}
+	if scheme.udp {
+		return rudp.Listen(addr, c.RUDP), nil
 	}
 	return h2.Listen(addr, c.H2), nil
 }
@@ -92,30 +121,30 @@ func URL(at string, l lupine.Listener) string {
 }
 
 // parse returns the wire's own form of an address.
-func parse(text string, c Config, listen bool) (addr string, _ Config, err error) {
-	scheme, err := find(text)
-	if err != nil {
-		return "", c, err
+func parse(text string, c Config, listen bool) (scheme Scheme, addr string, _ Config, err error) {
+	if scheme, err = find(text); err != nil {
+		return scheme, "", c, err
 	}
 	switch {
 	case !scheme.TLS && c.TLS != nil:
-		return "", c, fmt.Errorf("%s: %s:// has no TLS, but TLS settings were given: use grpcs:// or leave them out", text, scheme.Name)
+		return scheme, "", c, fmt.Errorf("%s: %s:// has no TLS, but TLS settings were given: use %s:// or leave them out", text, scheme.Name, scheme.secure())
 	case scheme.TLS && listen && (c.TLS == nil || !proves(c.TLS)):
-		return "", c, fmt.Errorf("%s: serving over TLS needs a certificate and its key", text)
+		return scheme, "", c, fmt.Errorf("%s: serving over TLS needs a certificate and its key", text)
 	}
-	c.H2.TLS = nil
+	var secure *tls.Config
 	if scheme.TLS {
-		c.H2.TLS = new(tls.Config)
+		secure = new(tls.Config)
 		if c.TLS != nil {
-			c.H2.TLS = c.TLS.Clone()
+			secure = c.TLS.Clone()
 		}
 	}
+	c.H2.TLS, c.RUDP.TLS, c.RUDP.Plain = secure, secure, secure == nil
 	u, err := url.Parse(text)
 	if err != nil {
-		return "", c, wrong(text, scheme, reason(err))
+		return scheme, "", c, wrong(text, scheme, reason(err))
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return "", c, wrong(text, scheme, "a user, a query or a fragment has no meaning here")
+		return scheme, "", c, wrong(text, scheme, "a user, a query or a fragment has no meaning here")
 	}
 	if scheme.Name == "unix" {
 		path := u.Path
@@ -123,32 +152,33 @@ func parse(text string, c Config, listen bool) (addr string, _ Config, err error
 			path = u.Opaque // unix:relative/path
 		}
 		if u.Host != "" || path == "" || path == "/" || strings.HasSuffix(path, "/") {
-			return "", c, wrong(text, scheme, "want the path of a socket after unix://, such as unix:///run/guide.sock")
+			return scheme, "", c, wrong(text, scheme, "want the path of a socket after unix://, such as unix:///run/guide.sock")
 		}
 		if len(path) > maxUnixPath {
-			return "", c, wrong(text, scheme, fmt.Sprintf("the path has %d bytes and a unix socket's has at most %d", len(path), maxUnixPath))
+			return scheme, "", c, wrong(text, scheme, fmt.Sprintf("the path has %d bytes and a unix socket's has at most %d", len(path), maxUnixPath))
 		}
-		return "unix:" + path, c, nil
+		return scheme, "unix:" + path, c, nil
 	}
 	if strings.Trim(u.Path, "/") != "" {
-		return "", c, wrong(text, scheme, fmt.Sprintf("the path %q has no meaning here", u.Path))
+		return scheme, "", c, wrong(text, scheme, fmt.Sprintf("the path %q has no meaning here", u.Path))
 	}
-	return hostPort(text, scheme, u, c, listen)
+	addr, err = hostPort(text, scheme, u, listen)
+	return scheme, addr, c, err
 }
 
-func hostPort(text string, scheme Scheme, u *url.URL, c Config, listen bool) (string, Config, error) {
+func hostPort(text string, scheme Scheme, u *url.URL, listen bool) (string, error) {
 	host, port := u.Hostname(), u.Port()
 	switch n, err := strconv.ParseUint(port, 10, 16); {
 	case port == "":
-		return "", c, wrong(text, scheme, "there is no port")
+		return "", wrong(text, scheme, "there is no port")
 	case err != nil:
-		return "", c, wrong(text, scheme, fmt.Sprintf("port %q is not a number from 0 to 65535", port))
+		return "", wrong(text, scheme, fmt.Sprintf("port %q is not a number from 0 to 65535", port))
 	case n == 0 && !listen:
-		return "", c, wrong(text, scheme, "port 0 is for listening only")
+		return "", wrong(text, scheme, "port 0 is for listening only")
 	case host == "" && !listen:
-		return "", c, wrong(text, scheme, "there is no host")
+		return "", wrong(text, scheme, "there is no host")
 	}
-	return net.JoinHostPort(host, port), c, nil
+	return net.JoinHostPort(host, port), nil
 }
 
 // maxUnixPath is the longest path of a unix socket on Linux: sun_path has 108

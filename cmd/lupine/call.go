@@ -37,6 +37,8 @@ TARGET is a URL:
   grpc://HOST:PORT     gRPC in the clear
   grpcs://HOST:PORT    gRPC over TLS
   unix:///PATH         gRPC over a unix socket
+  rudp://HOST:PORT     RPC over UDP in the clear (docs/rudp.md)
+  rudps://HOST:PORT    RPC over UDP, encrypted by TLS
 
 The schema comes from -proto files, or from the server itself if it has gRPC
 server reflection.

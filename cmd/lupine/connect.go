@@ -37,11 +37,11 @@ func (f *connectFlags) add(cmd *cobra.Command) {
 	fl.StringArrayVarP(&f.imports, "proto_path", "I", nil, "look for imports of -proto files in `DIR`; may be repeated")
 	fl.DurationVar(&f.timeout, "timeout", 0, "give up after `DURATION`, such as 2s or 500ms; the server is told")
 	fl.BoolVar(&f.waitForReady, "wait-for-ready", false, "wait for the server to come up instead of failing at once")
-	fl.StringVar(&f.caCert, "cacert", "", "with grpcs://: trust the authorities in this PEM `FILE` instead of the system's")
-	fl.StringVar(&f.cert, "cert", "", "with grpcs://: prove who we are by the certificate in this PEM `FILE`")
-	fl.StringVar(&f.key, "key", "", "with grpcs://: the private key of --cert, in a PEM `FILE`")
-	fl.StringVar(&f.serverName, "servername", "", "with grpcs://: the `NAME` that the server must prove to have (default: the host)")
-	fl.BoolVar(&f.insecure, "insecure", false, "with grpcs://: do not check who the server is; for tests only")
+	fl.StringVar(&f.caCert, "cacert", "", "with grpcs:// and rudps://: trust the authorities in this PEM `FILE` instead of the system's")
+	fl.StringVar(&f.cert, "cert", "", "with grpcs:// and rudps://: prove who we are by the certificate in this PEM `FILE`")
+	fl.StringVar(&f.key, "key", "", "with grpcs:// and rudps://: the private key of --cert, in a PEM `FILE`")
+	fl.StringVar(&f.serverName, "servername", "", "with grpcs:// and rudps://: the `NAME` that the server must prove to have (default: the host)")
+	fl.BoolVar(&f.insecure, "insecure", false, "with grpcs:// and rudps://: do not check who the server is; for tests only")
 	fl.IntVar(&f.maxReceive, "max-receive", lupine.DefaultMaxReceive, "refuse replies of more than so many `BYTES`; -1 means no limit")
 	cmd.RegisterFlagCompletionFunc("proto", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return []string{"proto"}, cobra.ShellCompDirectiveFilterFileExt

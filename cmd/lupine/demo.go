@@ -33,7 +33,7 @@ Every answer is checked against the data set. Nothing leaves this machine.
 
 With --json, stdout has one object per wire and line and nothing else: wire,
 carrier, address, calls, errors, p50_us, p99_us (of unary calls, one at a time,
-in microseconds). The exit status is 0 only if every call gave the right answer.`,
+in microseconds), and over UDP packets_per_call (of the same calls). The exit status is 0 only if every call gave the right answer.`,
 		DisableFlagsInUseLine: true,
 		Args:                  args(0, 0, "no arguments"),
 		RunE:                  func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), io, asJSON) },
@@ -51,6 +51,9 @@ type result struct {
 	Errors  int     `json:"errors"` // calls that failed or gave a wrong answer
 	P50     float64 `json:"p50_us"` // of unary calls
 	P99     float64 `json:"p99_us"`
+	// Packets is how many datagrams a unary call took, requests and replies together,
+	// as the client counted them: of wires that send datagrams.
+	Packets float64 `json:"packets_per_call,omitempty"`
 }
 
 func demo(ctx context.Context, con console, asJSON bool) error {
@@ -220,9 +223,13 @@ func progress(w io.Writer, steps int) *progressbar.ProgressBar {
 
 func printTable(say io.Writer, results []result) {
 	w := tabwriter.NewWriter(say, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "wire\tcarrier\taddress\tcalls\terrors\tmedian\tp99")
+	fmt.Fprintln(w, "wire\tcarrier\taddress\tcalls\terrors\tmedian\tp99\tpackets/call")
 	for _, r := range results {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", r.Wire, r.Carrier, r.Address, r.Calls, r.Errors, micros(r.P50), micros(r.P99))
+		packets := "-"
+		if r.Packets > 0 {
+			packets = fmt.Sprintf("%.2f", r.Packets)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", r.Wire, r.Carrier, r.Address, r.Calls, r.Errors, micros(r.P50), micros(r.P99), packets)
 	}
 	w.Flush()
 	fmt.Fprintln(say, "\nTimes are of unary calls, one at a time, in this process: a look, not a benchmark.")

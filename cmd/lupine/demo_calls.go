@@ -31,6 +31,7 @@ const (
 type tally struct {
 	calls, errors int
 	unary         []time.Duration
+	packets       float64 // a unary call; 0 where there are none
 	wrong         []string
 }
 
@@ -56,7 +57,7 @@ func (t *tally) count(what string, err error) {
 
 func (t *tally) result(c carrier) result {
 	slices.Sort(t.unary)
-	return result{Wire: c.wire, Carrier: c.name, Address: c.address, Calls: t.calls, Errors: t.errors, P50: t.quantile(0.50), P99: t.quantile(0.99)}
+	return result{Wire: c.wire, Carrier: c.name, Address: c.address, Calls: t.calls, Errors: t.errors, P50: t.quantile(0.50), P99: t.quantile(0.99), Packets: t.packets}
 }
 
 // quantile returns the q-th quantile of the unary calls, by nearest rank, in
@@ -81,6 +82,15 @@ func callWire(ctx context.Context, c carrier, n int, step func()) *tally {
 	defer conn.Close()
 	g := routeguide.NewRouteGuideClient(conn)
 	places := guide.Places()
+	var before uint64
+	if c.datagrams != nil {
+		// The first call brings the handshake.
+		t.check(ctx, "GetFeature of "+places[0].Name, func(ctx context.Context) error {
+			f, err := g.GetFeature(ctx, places[0].Point())
+			return sameFeature(f, err, places[0])
+		})
+		before = c.datagrams()
+	}
 	for range unaryRounds {
 		for _, p := range places {
 			t.check(ctx, "GetFeature of "+p.Name, func(ctx context.Context) error {
@@ -91,6 +101,9 @@ func callWire(ctx context.Context, c carrier, n int, step func()) *tally {
 			})
 		}
 		step()
+	}
+	if c.datagrams != nil {
+		t.packets = math.Round(float64(c.datagrams()-before)/float64(len(t.unary))*1000) / 1000
 	}
 	for i := range streamRounds {
 		t.check(ctx, "ListFeatures", func(ctx context.Context) error { return listFeatures(ctx, g, places, i) })

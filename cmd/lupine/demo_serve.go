@@ -17,6 +17,7 @@ import (
 	"github.com/lupine-rpc/lupine/examples/routeguide"
 	"github.com/lupine-rpc/lupine/wire/h2"
 	"github.com/lupine-rpc/lupine/wire/inproc"
+	"github.com/lupine-rpc/lupine/wire/rudp"
 	"github.com/lupine-rpc/lupine/wires"
 )
 
@@ -29,6 +30,8 @@ type carrier struct {
 	name    string // what is below it
 	address string
 	target  lupine.Target
+	// datagrams is how many the client has sent and received; nil where there are none.
+	datagrams func() uint64
 }
 
 // demoServer is one server on every wire that there is.
@@ -69,6 +72,8 @@ func startDemo(ctx context.Context, say io.Writer) (_ *demoServer, err error) {
 		{"tcp", "grpc://127.0.0.1:0", nil, nil},
 		{"tcp+tls", "grpcs://127.0.0.1:0", serverTLS, clientTLS},
 		{"unix", "unix://" + socket, nil, nil},
+		{"udp", "rudp://127.0.0.1:0", nil, nil},
+		{"udp+tls", "rudps://127.0.0.1:0", serverTLS, clientTLS},
 	}
 	var listeners []lupine.Listener
 	for _, p := range plans {
@@ -86,16 +91,24 @@ func startDemo(ctx context.Context, say io.Writer) (_ *demoServer, err error) {
 	}
 	for i, p := range plans {
 		url := wires.URL(p.url, listeners[i])
-		to, err := wires.To(url, wires.Config{TLS: p.client})
+		stats := new(rudp.Stats)
+		to, err := wires.To(url, wires.Config{TLS: p.client, RUDP: rudp.Config{Stats: stats}})
 		if err != nil {
 			return nil, errors.Join(err, s.srv.Close())
 		}
-		s.carriers = append(s.carriers, carrier{listeners[i].Info().Name, p.name, url, to})
+		c := carrier{wire: listeners[i].Info().Name, name: p.name, address: url, target: to}
+		if c.wire == "rudp" {
+			c.datagrams = func() uint64 {
+				sent, received := stats.Datagrams()
+				return sent + received
+			}
+		}
+		s.carriers = append(s.carriers, c)
 	}
 	if err := s.mount(handler); err != nil {
 		return nil, errors.Join(err, s.srv.Close())
 	}
-	s.carriers = append(s.carriers, carrier{process.Info().Name, "memory", process.To().Name, process.To()})
+	s.carriers = append(s.carriers, carrier{wire: process.Info().Name, name: "memory", address: process.To().Name, target: process.To()})
 	go func() { s.served <- s.srv.Serve(context.WithoutCancel(ctx)) }()
 
 	fmt.Fprintf(say, "Serving it over %d wires at once, from one handler, and calling it over each: unary calls,\nstreams both ways, calls in flight together, and errors. Every answer is checked.\n\n", len(s.carriers))
@@ -116,7 +129,7 @@ func (s *demoServer) mount(handler http.Handler) error {
 	go func() { s.webDone <- s.web.Serve(ln) }()
 	url := "grpc://" + ln.Addr().String()
 	to, err := wires.To(url, wires.Config{})
-	s.carriers = append(s.carriers, carrier{"h2", "net/http", url, to})
+	s.carriers = append(s.carriers, carrier{wire: "h2", name: "net/http", address: url, target: to})
 	return err
 }
 

@@ -25,6 +25,7 @@ func TestDemoJSON(t *testing.T) {
 			Calls, Errors          *int
 			P50                    *float64 `json:"p50_us"`
 			P99                    *float64 `json:"p99_us"`
+			Packets                *float64 `json:"packets_per_call"`
 		}
 		dec := json.NewDecoder(strings.NewReader(line))
 		dec.DisallowUnknownFields()
@@ -37,9 +38,13 @@ func TestDemoJSON(t *testing.T) {
 		if *got.Calls < 1000 || *got.Errors != 0 || *got.P50 <= 0 || *got.P99 < *got.P50 || *got.Address == "" {
 			t.Errorf("unlikely: %s", line)
 		}
+		// A request and a reply, and what was still to be said of the first call.
+		if udp := *got.Wire == "rudp"; udp != (got.Packets != nil) || udp && (*got.Packets < 2 || *got.Packets > 2.1) {
+			t.Errorf("unlikely packets_per_call: %s", line)
+		}
 		carriers[*got.Wire+" "+*got.Carrier] = true
 	}
-	for _, want := range []string{"h2 tcp", "h2 tcp+tls", "h2 unix", "h2 net/http", "inproc memory"} {
+	for _, want := range []string{"h2 tcp", "h2 tcp+tls", "h2 unix", "h2 net/http", "rudp udp", "rudp udp+tls", "inproc memory"} {
 		if !carriers[want] {
 			t.Errorf("no line for %s:\n%s", want, r.out)
 		}

@@ -91,7 +91,7 @@ func TestDemoNoticesWrongAnswers(t *testing.T) {
 			}
 			go func() { served <- srv.Serve(ctx) }()
 			steps := 0
-			tl := callWire(ctx, carrier{"inproc", "memory", "inproc", network.To()}, 0, func() { steps++ })
+			tl := callWire(ctx, carrier{wire: "inproc", name: "memory", address: "inproc", target: network.To()}, 0, func() { steps++ })
 			cancel()
 			if err := <-served; err != nil {
 				t.Error(err)

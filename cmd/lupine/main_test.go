@@ -202,7 +202,7 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"call", "--max-receive", "0", "grpc://127.0.0.1:1", "a.B/C"}, "--max-receive 0"},
 		{[]string{"call", "-I", "x", "grpc://127.0.0.1:1", "a.B/C"}, "no -proto FILE"},
 		{[]string{"call", "127.0.0.1:1", "a.B/C"}, "did you mean grpc://127.0.0.1:1?"},
-		{[]string{"call", "gopher://h:1", "a.B/C"}, `unknown scheme "gopher": use grpc://HOST:PORT, grpcs://HOST:PORT, unix:///PATH`},
+		{[]string{"call", "gopher://h:1", "a.B/C"}, `unknown scheme "gopher": use grpc://HOST:PORT, grpcs://HOST:PORT, unix:///PATH, rudp://HOST:PORT, rudps://HOST:PORT`},
 		{[]string{"call", "-insecure", "grpc://127.0.0.1:1", "a.B/C"}, "use grpcs://"},
 		{[]string{"call", "-cacert", "none.pem", "grpcs://127.0.0.1:1", "a.B/C"}, "none.pem: no such file"},
 		{[]string{"call", "-cert", "a.pem", "grpcs://127.0.0.1:1", "a.B/C"}, "--cert and --key belong together"},

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -41,18 +40,18 @@ until interrupted. Calls under way may then finish; a second interrupt ends them
 Where it serves is printed to stdout, a URL on each line. Port 0 takes a free one.`,
 		Example: `  lupine serve
   lupine serve --listen grpc://127.0.0.1:0 --listen unix:///tmp/guide.sock
-  lupine serve --listen grpcs://127.0.0.1:8443 --self-signed`,
+  lupine serve --listen grpcs://127.0.0.1:8443 --listen rudps://127.0.0.1:8443 --self-signed`,
 		DisableFlagsInUseLine: true,
 		Args:                  args(0, 0, "no arguments, but --listen URL"),
 		RunE:                  func(cmd *cobra.Command, _ []string) error { return f.run(cmd.Context(), io) },
 	}
 	fl := cmd.Flags()
 	fl.SortFlags = false
-	fl.StringArrayVar(&f.listen, "listen", []string{"grpc://127.0.0.1:8080"}, "serve at `URL`, grpc://HOST:PORT, grpcs://HOST:PORT or unix:///PATH; may be repeated")
-	fl.StringVar(&f.cert, "cert", "", "with grpcs://: our certificate chain, in a PEM `FILE`")
-	fl.StringVar(&f.key, "key", "", "with grpcs://: the private key of --cert, in a PEM `FILE`")
-	fl.BoolVar(&f.selfSigned, "self-signed", false, "with grpcs://: make a certificate for localhost that nobody trusts;\ncall with --insecure")
-	fl.StringVar(&f.clientCA, "client-ca", "", "with grpcs://: let in only callers with a certificate of an authority in this PEM `FILE`")
+	fl.StringArrayVar(&f.listen, "listen", []string{"grpc://127.0.0.1:8080"}, "serve at `URL`: grpc://HOST:PORT, unix:///PATH or rudp://HOST:PORT,\nor with TLS grpcs://HOST:PORT or rudps://HOST:PORT; may be repeated")
+	fl.StringVar(&f.cert, "cert", "", "with grpcs:// and rudps://: our certificate chain, in a PEM `FILE`")
+	fl.StringVar(&f.key, "key", "", "with grpcs:// and rudps://: the private key of --cert, in a PEM `FILE`")
+	fl.BoolVar(&f.selfSigned, "self-signed", false, "with grpcs:// and rudps://: make a certificate for localhost that nobody trusts;\ncall with --insecure")
+	fl.StringVar(&f.clientCA, "client-ca", "", "with grpcs:// and rudps://: let in only callers with a certificate of an authority in this PEM `FILE`")
 	cmd.RegisterFlagCompletionFunc("listen", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 		return completeURL()
 	})
@@ -68,7 +67,7 @@ func (f *serveFlags) run(ctx context.Context, io console) error {
 	usedTLS := false
 	for _, at := range f.listen {
 		c := wires.Config{}
-		if strings.HasPrefix(at, "grpcs:") {
+		if wires.HasTLS(at) {
 			c.TLS, usedTLS = tlsConfig, true
 			if tlsConfig == nil {
 				return fmt.Errorf("--listen %s needs a certificate: give --cert FILE and --key FILE, or --self-signed for a try", at)
@@ -81,7 +80,7 @@ func (f *serveFlags) run(ctx context.Context, io console) error {
 		listeners = append(listeners, l)
 	}
 	if tlsConfig != nil && !usedTLS {
-		return errors.New("a certificate was given, but no --listen grpcs://HOST:PORT uses it")
+		return errors.New("a certificate was given, but no --listen grpcs://HOST:PORT or rudps://HOST:PORT uses it")
 	}
 	srv := lupine.ServerConfig{Log: slog.New(slog.NewTextHandler(io.err, nil))}.NewServer()
 	routeguide.RegisterRouteGuide(srv, guide.New())
@@ -95,7 +94,7 @@ func (f *serveFlags) run(ctx context.Context, io console) error {
 	}
 	first := wires.URL(f.listen[0], listeners[0])
 	extra := ""
-	if f.selfSigned && strings.HasPrefix(first, "grpcs:") {
+	if f.selfSigned && wires.HasTLS(first) {
 		extra = "--insecure "
 	}
 	fmt.Fprintf(io.err, `serving routeguide.v1.RouteGuide; try, from another terminal:

@@ -106,7 +106,9 @@ func (s *session) write(b *engine.Batch, next int) (int, error) {
 		n, err := s.out.Write(b.Buf[d.At:last.End+last.Tag], size, d.To, d.ECN)
 		switch err {
 		case nil:
+			s.cfg.Stats.sent.Add(uint64(end - next))
 		case udp.ErrFull:
+			s.cfg.Stats.sent.Add(uint64(n / size))
 			return next + n/size, err
 		default:
 			if first == nil {

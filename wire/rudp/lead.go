@@ -109,6 +109,7 @@ func (s *session) fill(many bool) error {
 func (s *session) open(b []byte, got *udp.Received) {
 	for b = b[:got.N]; len(b) > 0; {
 		n := min(got.Segment, len(b))
+		s.cfg.Stats.received.Add(1)
 		s.packets = append(s.packets, engine.Packet{From: got.From, ECN: got.ECN})
 		if d := s.opener.Open(b[:n:n], &s.packets[len(s.packets)-1]); d != engine.DropNone {
 			s.cfg.Stats.dropped.Add(1)

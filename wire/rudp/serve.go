@@ -141,6 +141,7 @@ func (r *reader) take(got udp.Received) {
 // open finds the session of a datagram and opens it into packets.
 func (r *reader) open(now int64, b []byte, got *udp.Received) *session {
 	l := r.l
+	l.config.Stats.received.Add(1)
 	r.packets = append(r.packets, engine.Packet{ECN: got.ECN, From: got.From})
 	p := &r.packets[len(r.packets)-1]
 	drop := func() *session {
@@ -168,6 +169,7 @@ func (r *reader) open(now int64, b []byte, got *udp.Received) *session {
 		r.answer, v = l.front.Refuse(&p.Hello, engine.CodeBusy, l.busy(), r.answer[:0]), engine.VerdictAnswer
 	}
 	if v == engine.VerdictAnswer {
+		l.config.Stats.sent.Add(1)
 		r.out.Write(r.answer, len(r.answer), got.From, 0)
 	}
 	return drop()

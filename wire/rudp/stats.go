@@ -16,7 +16,13 @@ type Stats struct {
 	messages atomic.Uint64 // lupine's MaxReceive
 	dropped  atomic.Uint64 // datagrams that were not taken: tag, kind, index
 	unknown  atomic.Uint64 // datagrams of sessions that are not known
+
+	sent, received atomic.Uint64 // datagrams
 }
+
+// Datagrams returns how many datagrams were given to the system and how many came, those
+// that were not taken included.
+func (s *Stats) Datagrams() (sent, received uint64) { return s.sent.Load(), s.received.Load() }
 
 // All yields the name of each limit and how often a peer has run into it; "dropped"
 // and "unknown-session" count datagrams that were not taken.
