@@ -32,7 +32,7 @@ New here? See it work, then call something yourself:
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w\nSee '%s --help'", err, cmd.CommandPath())
 	})
-	root.AddCommand(genCommand(io), callCommand(io), listCommand(io), serveCommand(io), demoCommand(io), versionCommand(io))
+	root.AddCommand(genCommand(io), callCommand(io), listCommand(io), serveCommand(io), demoCommand(io), explainCommand(io), versionCommand(io))
 	return root
 }
 
