@@ -13,14 +13,16 @@ import (
 // (2.5) of the datagrams it was given. The zero value is ready; it is for one goroutine.
 type Explainer struct {
 	dicts map[uint32]*ReadDict // by the receiver's index: each direction has its own
+	modes map[uint32]Mode      // likewise, as its HELLO said
 }
 
 // explainLimit bounds what is read of metadata and messages.
 const explainLimit = 1 << 20
 
 // Explain writes a line for the packet b, and an indented one for each of its frames. A
-// packet that is not one of ours is said to be so; one that is sealed with keys that only
-// its session has is told from a plain one by its frames, which then make no sense.
+// packet that is not one of ours is said to be so. Whether a packet is sealed with keys that
+// only its session has, the session's HELLO says; where that was not given, the packet is
+// plain if it is made of frames, which one of a few bytes may be by chance.
 func (x *Explainer) Explain(w io.Writer, b []byte) {
 	if len(b) == 0 {
 		fmt.Fprintln(w, "an empty datagram")
@@ -33,6 +35,10 @@ func (x *Explainer) Explain(w io.Writer, b []byte) {
 			x.dropped(w, "HELLO", b, d)
 			return
 		}
+		if x.modes == nil {
+			x.modes = map[uint32]Mode{}
+		}
+		x.modes[h.From] = h.Mode
 		mode := "TLS"
 		if h.Mode == ModePlain {
 			mode = "plain"
@@ -82,7 +88,7 @@ func (x *Explainer) sealed(w io.Writer, k Kind, b []byte) {
 	}
 	fmt.Fprintf(w, "%s, %d bytes: to session %#08x, number %d", name, len(b), h.Index, h.Number)
 	frames := b[HeaderBytes : len(b)-crcBytes]
-	if !sensible(k.Level(), frames) {
+	if x.modes[h.Index] == ModeTLS || !sensible(k.Level(), frames) {
 		fmt.Fprintf(w, "\n  sealed: %d bytes that take the session's keys\n", len(b)-HeaderBytes)
 		return
 	}
@@ -145,7 +151,10 @@ func (f *Frame) explain(w io.Writer, dict *ReadDict) {
 		fmt.Fprintf(w, "%s", t)
 		for a := f.Ack; a.Count > 0; {
 			r := a.Next()
-			fmt.Fprintf(w, " %d-%d", r.Low, r.High)
+			fmt.Fprintf(w, " %d", r.Low)
+			if r.High > r.Low {
+				fmt.Fprintf(w, "-%d", r.High)
+			}
 		}
 		fmt.Fprintf(w, ", %v after the highest came", time.Duration(f.Ack.Delay)*time.Microsecond)
 		if t == TypeAckECN {
