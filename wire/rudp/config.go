@@ -88,7 +88,7 @@ const (
 	DefaultMaxSlotsTop      = 4096
 	DefaultMaxSessions      = 16384
 	DefaultMaxHeaderBytes   = 8 << 10
-	DefaultFirstCredit      = 64 << 10
+	DefaultFirstCredit      = 68 << 10
 	DefaultMaxWindow        = 8 << 20
 	DefaultAssembly         = 16 << 20
 	DefaultReceiveBudget    = 256 << 20
