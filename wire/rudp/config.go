@@ -37,7 +37,7 @@ type Config struct {
 	// for each field. Zero means 8 KiB. It cannot be turned off.
 	MaxHeaderBytes int
 	// FirstCredit is how many bytes of each call a peer may send before it is granted
-	// more, at least 16 KiB; zero means 64 KiB. MaxWindow bounds what is granted
+	// more, at least 16 KiB; zero means 68 KiB. MaxWindow bounds what is granted
 	// beyond what was read; zero means 8 MiB.
 	FirstCredit, MaxWindow int
 	// Assembly bounds what is reserved for large messages of one session,
