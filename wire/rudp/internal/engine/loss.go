@@ -260,13 +260,19 @@ func (c *Conn) pto(now int64, level Level) {
 	if level == LevelData {
 		return
 	}
+	if level == LevelHandshake && !c.cfg.Server && c.phase == phaseOpen {
+		c.wantPing = true // a server that has done with the level hears of a new address by that
+	}
 	for n := c.sent.base; n < c.sent.next; n++ {
 		r := c.sent.at(n)
-		if r.over || r.level != level {
+		if r.over || r.level != level || r.count == 0 {
 			continue
 		}
 		for i := r.first; i < r.first+uint64(r.count); i++ {
 			c.wantAgain(*c.sent.mean(i))
+		}
+		if len(c.levels[level].crypto.lost) > 0 {
+			return // one datagram
 		}
 	}
 }
