@@ -70,7 +70,9 @@ func (c *Conn) sampleRTT(now int64, level Level, sent, held int64) {
 func (c *Conn) acked(now int64, n uint64, r *record) {
 	c.cc.Acked(now, n, r.time, int(r.size), c.inFlight, &c.rtt)
 	c.gone(r)
-	c.keys.packetAcked(n)
+	if r.level == LevelData {
+		c.keys.packetAcked(n)
+	}
 	c.search.strikes = 0
 	if r.probe {
 		c.search.acked(c, now, int(r.size))

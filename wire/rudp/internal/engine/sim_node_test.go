@@ -59,6 +59,7 @@ type node struct {
 	race      bool   // the next datagram comes from somebody else first
 	last      []byte // a datagram that arrived, for forgeries
 	tick      ticks
+	tls       script
 	spins     int // ticks at spinAt
 	spinAt    int64
 	bare      int // bytes of datagrams of the batch that are ACK and PING
@@ -124,6 +125,9 @@ func (e *node) config() Config {
 	if e.w.plan.hosted() {
 		cfg.NatKeepAlive = natKeepAliveFor
 	}
+	if e.w.plan.tls {
+		cfg.Mode, cfg.Suite = ModeTLS, newSimKeys
+	}
 	cfg.hooks = hooks{frame: e.beforeFrame, took: e.afterFrame}
 	return cfg
 }
@@ -147,7 +151,7 @@ func (e *node) params() Params {
 	p.MaxHeader = 8 << 10
 	p.DictEntries, p.DictBytes = DictEntries, DictBytes
 	p.Versions = []byte{Version}
-	if e.server {
+	if e.server && !e.w.plan.tls {
 		p.HasSalt = true
 		p.Salt[0], p.Salt[7] = byte(e.index), byte(e.pair.n)
 	}
@@ -344,6 +348,8 @@ func (e *node) event(ev *Event) {
 	switch ev.Kind {
 	case EventOpen:
 		e.opened()
+	case EventCrypto:
+		e.heardTLS(ev)
 	case EventToken:
 		e.p.token = append([]byte(nil), ev.Message...)
 	case EventCall:
@@ -466,7 +472,7 @@ func (e *node) stop() {
 // lost reports whether the end may give up its calls: the other end is no more,
 // or was not heard of for long.
 func (e *node) lost() bool {
-	if p := e.peer; p != nil && p.server && !p.confirmed && p.conn.phase >= phaseClosing {
+	if p := e.peer; p != nil && !p.confirmed && p.conn.phase >= phaseClosing {
 		return true // HandshakeTimeout: it never heard that the handshake was done
 	}
 	return e.peer == nil || e.peer.dead || e.closed || e.peer.closed || e.hinted && !e.peer.alive() || e.now()-e.heard >= e.p.cfg.lostAfter

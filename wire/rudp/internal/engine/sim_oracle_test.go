@@ -23,7 +23,7 @@ func (b numbers) has(n uint64) bool { return n/64 < uint64(len(b)) && b[n/64]>>(
 type seen struct {
 	came     numbers // numbers that opened
 	effected numbers // all of their frames took effect
-	used     [3]numbers
+	used     numbers
 	acked    numbers // of what came, what was said to have been acked
 	frames   int     // of the packet at hand, that have not taken effect yet
 	judged   bool    // the packet at hand is looked at
@@ -95,23 +95,20 @@ func (e *node) inspect(b *Batch, d *Datagram) {
 	kind := Kind(raw[0])
 	var frames []byte
 	number := d.Number
-	key := 0
 	switch kind {
 	case KindHello:
 		at := helloFixed + int(raw[27])
 		frames = raw[at:]
-		key = 2
 	case KindHandshake, KindData0, KindData1:
 		frames = raw[HeaderBytes:]
 		number = binary.BigEndian.Uint64(raw[5:])
-		key = int(kind & 1)
 	default:
 		return
 	}
-	if e.seen.used[key].has(number) {
+	if e.seen.used.has(number) {
 		w.fail(badSeal, "%v seals number %d twice", e, number)
 	}
-	e.seen.used[key].add(number)
+	e.seen.used.add(number)
 	if w.trace.Log != nil {
 		w.logf("%v sends %s", e, describe(kind, number, frames))
 	}
@@ -245,6 +242,7 @@ type ticks struct {
 	ptos           uint64 // before the tick
 	last, interval int64
 	row            int
+	level          Level
 }
 
 // input is what begins a row anew: a packet came, or the driver did something.
@@ -261,8 +259,12 @@ func (t *ticks) after(e *node) {
 	if e.dead || e.conn.Stats.PTOs == t.ptos {
 		return
 	}
-	if levels := &e.conn.levels; levels[LevelInitial].eliciting+levels[LevelHandshake].eliciting > 0 && levels[LevelData].eliciting > 0 {
-		t.row = 0 // they take turns
+	asking := 0
+	for i := range e.conn.levels {
+		asking += int(flag(e.conn.levels[i].eliciting > 0))
+	}
+	if asking > 1 || e.conn.probeLevel != t.level {
+		t.row, t.level = 0, e.conn.probeLevel // levels take turns
 		return
 	}
 	interval := e.now() - t.last

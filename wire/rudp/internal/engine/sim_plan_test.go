@@ -24,6 +24,7 @@ type schedule struct {
 	link           sim.LinkConfig
 	scripted       bool // chance does nothing: faults has what it did
 	direct         bool // sessions are made by hand, without a handshake
+	tls            bool // the handshake has TLS's levels and keys
 	peers          bool // clients host services
 	highSeq        bool // calls of a slot are counted from near 2^16
 	steps          []step
@@ -48,11 +49,12 @@ const (
 	opCall  op = iota
 	opDrain    // one end of a session drains it
 	opClose    // one end closes it
+	opKeys     // one end updates its keys
 	opForge    // somebody sends the client a RESET that he made up, or copies datagrams
 	numOps
 )
 
-var opNames = [numOps]string{"call", "drain", "close", "forged RESET"}
+var opNames = [numOps]string{"call", "drain", "close", "key update", "forged RESET"}
 
 // step is one step of a program.
 type step struct {
@@ -93,6 +95,7 @@ func plan(seed uint64) *schedule {
 	if r.Chance(15) {
 		s.clients = 2
 	}
+	s.tls = !s.direct && r.Chance(50)
 	s.link = planLink(r)
 	calls := minCalls + r.IntN(12)
 	busy := r.Chance(40) // many calls at once
@@ -103,6 +106,11 @@ func plan(seed uint64) *schedule {
 		span += after
 		c := s.planCall(r, uint32(i+1), long)
 		s.steps = append(s.steps, step{after: after, op: opCall, call: c, host: int8(r.IntN(s.clients)), server: s.peers && r.Chance(30)})
+	}
+	if s.tls {
+		for range r.IntN(4) {
+			s.steps = slices.Insert(s.steps, 1+r.IntN(len(s.steps)), step{after: planGap(r, false), op: opKeys, host: int8(r.IntN(s.clients)), server: r.Chance(50)})
+		}
 	}
 	for range r.IntN(3) - 1 {
 		s.steps = slices.Insert(s.steps, 1+r.IntN(len(s.steps)), s.planStep(r))
@@ -122,7 +130,7 @@ func planSide(r sim.Rand) sideConfig {
 		credit:      sim.Pick(r, 64<<10, 64<<10, LeastCredit),
 		batch:       sim.Pick(r, 0, 0, 1, 50*us),
 		assembly:    sim.Pick[int64](r, 16<<20, 16<<20, 100e3),
-		receive:     sim.Pick[int64](r, receiveBudget, receiveBudget, 600e3),
+		receive:     sim.Pick[int64](r, receiveBudget, receiveBudget, 2<<20),
 		ecn:         r.Chance(50),
 	}
 }
@@ -267,6 +275,9 @@ func (s *schedule) planStep(r sim.Rand) step {
 	st := step{after: planGap(r, false), host: int8(r.IntN(s.clients)), server: r.Chance(60), op: opForge, value: r.Int64()}
 	if simDrain {
 		st.op = sim.Pick(r, opDrain, opDrain, opClose, opForge, opForge)
+	}
+	if s.tls && r.Chance(60) {
+		st.op = opKeys
 	}
 	return st
 }

@@ -32,6 +32,9 @@ func (p *process) dial() {
 	cfg.Cookie = p.token
 	p.cur = e
 	e.start(cfg)
+	if w.plan.tls {
+		e.hello()
+	}
 	e.events()
 	e.settle()
 }
@@ -45,6 +48,9 @@ func (w *world) newPair() *joint {
 
 func (p *process) bootServer() {
 	cfg := FrontConfig{Mode: ModePlain}
+	if p.w.plan.tls {
+		cfg.Mode = ModeTLS
+	}
 	binary.BigEndian.PutUint64(cfg.Secret[:], p.w.rand.Uint64())
 	p.front = NewFront(cfg, p.now())
 }

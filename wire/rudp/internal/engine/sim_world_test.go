@@ -348,6 +348,12 @@ func (w *world) step(st *step) {
 		e.closed = true
 		e.conn.Close(e.now(), CodeNone, "the simulation")
 		e.settle()
+	case opKeys:
+		before := e.conn.keys.writeGen
+		e.conn.updateKeys(e.now())
+		if e.conn.keys.writeGen > before {
+			w.did("key updates")
+		}
 	case opForge:
 		e.forge(st.value)
 	}
