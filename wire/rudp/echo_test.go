@@ -138,31 +138,3 @@ func TestSay(t *testing.T) {
 		}
 	}
 }
-
-func BenchmarkUnary(b *testing.B) {
-	for _, callers := range []int{1, 64} {
-		b.Run(map[int]string{1: "1", 64: "64"}[callers], func(b *testing.B) {
-			addr, _ := serveEcho(b, echo{}, plain)
-			conn := dialEcho(b, addr, plain)
-			body := make([]byte, 64)
-			ctx := context.Background()
-			b.ReportAllocs()
-			b.SetParallelism(callers / 2)
-			if callers == 1 {
-				for b.Loop() {
-					if _, err := say(ctx, conn, body); err != nil {
-						b.Fatal(err)
-					}
-				}
-				return
-			}
-			b.RunParallel(func(pb *testing.PB) {
-				for pb.Next() {
-					if _, err := say(ctx, conn, body); err != nil {
-						b.Fatal(err)
-					}
-				}
-			})
-		})
-	}
-}

@@ -38,9 +38,10 @@ type clientCall struct {
 	ctx    context.Context
 	call   *lupine.Call
 	stop   func() bool // forgets ctx
-	closed bool        // no more messages will be sent; the sender's
-	first  bool        // FirstByte was told; the receiver's
-	held   inMessage   // one that was taken and could not be decoded in time; the receiver's
+	sizes  sizeHint
+	closed bool      // no more messages will be sent; the sender's
+	first  bool      // FirstByte was told; the receiver's
+	held   inMessage // one that was taken and could not be decoded in time; the receiver's
 }
 
 var callPool = sync.Pool{New: func() any { return new(clientCall) }}
@@ -76,7 +77,7 @@ func (s *session) invoke(ctx context.Context, c *clientCall, call *lupine.Call, 
 	if err := c.begin(ctx, s, call); err != nil {
 		return err
 	}
-	record, b, n, err := marshal(call.Method.Codec, req, c.how, call.MaxSend)
+	record, b, n, err := marshal(call.Method.Codec, req, c.how, call.MaxSend, &s.sizes)
 	if err != nil {
 		return lupine.AsError(err).NotExecuted()
 	}

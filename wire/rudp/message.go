@@ -3,6 +3,7 @@ package rudp
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lupine-rpc/lupine"
 	"github.com/lupine-rpc/lupine/internal/grpcmsg"
@@ -25,6 +26,31 @@ var (
 )
 
 func getBuffer() *buffer { return bufferPool.Get().(*buffer) }
+
+// bufferFor returns a buffer for a message that is likely to take n bytes.
+func bufferFor(n int) *buffer {
+	var got *buffer
+	if n > maxPooled/2 {
+		got = bigPool.Get().(*buffer)
+	} else {
+		got = getBuffer()
+	}
+	if cap(got.b) < max(n, 512) {
+		got.b = make([]byte, 0, max(n+n/8, 512)) // the next one may be a little longer
+	}
+	return got
+}
+
+// sizeHint remembers how large messages of one kind have been of late. A lost update
+// does no harm.
+type sizeHint struct{ n atomic.Int64 }
+
+// saw notes a message of n bytes. Small ones are all the same.
+func (h *sizeHint) saw(n int) {
+	if n > maxPooled/2 || h.n.Load() != 0 {
+		h.n.Store(int64(engine.MessageRoom + n))
+	}
+}
 
 // assembled returns n bytes for a message that comes in many datagrams.
 func assembled(n int) []byte {
@@ -108,11 +134,8 @@ const minCompress = 64
 
 // marshal encodes m as a record, into a buffer of its own. limit bounds it before
 // compression. It returns the size of the encoding.
-func marshal(c lupine.Codec, m any, how engine.Compression, limit int) (record []byte, b *buffer, n int, err error) {
-	b = getBuffer()
-	if cap(b.b) < engine.MessageRoom {
-		b.b = make([]byte, 0, 512)
-	}
+func marshal(c lupine.Codec, m any, how engine.Compression, limit int, hint *sizeHint) (record []byte, b *buffer, n int, err error) {
+	b = bufferFor(int(hint.n.Load()))
 	full, err := c.Append(b.b[:engine.MessageRoom], m)
 	if err != nil {
 		b.free()
@@ -120,6 +143,7 @@ func marshal(c lupine.Codec, m any, how engine.Compression, limit int) (record [
 	}
 	b.b = full
 	n = len(full) - engine.MessageRoom
+	hint.saw(n)
 	if err := grpcmsg.CheckSend(n, limit); err != nil {
 		b.free()
 		return nil, nil, n, err
@@ -128,10 +152,7 @@ func marshal(c lupine.Codec, m any, how engine.Compression, limit int) (record [
 	if comp == nil || n < minCompress {
 		return engine.SealMessage(b.b, engine.CompressionNone), b, n, nil
 	}
-	packed := getBuffer()
-	if cap(packed.b) < engine.MessageRoom {
-		packed.b = make([]byte, 0, 512)
-	}
+	packed := bufferFor(n / 2)
 	small, err := comp.Compress(packed.b[:engine.MessageRoom], full[engine.MessageRoom:])
 	b.free()
 	if err != nil {

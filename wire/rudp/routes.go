@@ -11,7 +11,8 @@ import (
 // route is a method that is served, with what is known of its handler.
 type route struct {
 	*lupine.Route
-	took atomic.Int64
+	took  atomic.Int64
+	sizes sizeHint // of unary replies
 }
 
 const (

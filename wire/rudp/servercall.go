@@ -39,6 +39,7 @@ type serverCall struct {
 	// The receiver's.
 	held  inMessage // taken and not decoded in time
 	first bool      // a message was taken
+	sizes sizeHint  // of a stream's replies; the sender's
 }
 
 var serverCallPool = sync.Pool{New: func() any { return new(serverCall) }}
@@ -283,7 +284,7 @@ func (c *serverCall) handle(reply *engine.Message) (failed *lupine.Error) {
 	if failed != nil {
 		return failed
 	}
-	record, b, n, err := marshal(m.Codec, res, c.replyComp(), c.MaxSend())
+	record, b, n, err := marshal(m.Codec, res, c.replyComp(), c.MaxSend(), &c.route.sizes)
 	if err != nil {
 		e := *lupine.AsError(err)
 		e.Executed = lupine.Yes
@@ -397,7 +398,7 @@ func (c *serverCall) left() error {
 
 // Send sends one reply message.
 func (c *serverCall) Send(ctx context.Context, m any) error {
-	record, b, n, err := marshal(c.route.Method.Codec, m, c.replyComp(), c.MaxSend())
+	record, b, n, err := marshal(c.route.Method.Codec, m, c.replyComp(), c.MaxSend(), &c.sizes)
 	if err != nil {
 		return err
 	}

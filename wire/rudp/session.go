@@ -47,6 +47,7 @@ type session struct {
 	woken    []*waiter // who is to be woken after that
 
 	// Calls of ours.
+	sizes  sizeHint     // of unary requests
 	calls  list         // those under way
 	free   atomic.Int32 // how many would start at once
 	slots  []*waiter    // calls that wait for the peer to allow another one

@@ -90,7 +90,7 @@ func (c *clientCall) Send(ctx context.Context, m any, last bool) error {
 	if c.closed {
 		return lupine.Errorf(lupine.Internal, "Send after the last message")
 	}
-	record, b, n, err := marshal(c.call.Method.Codec, m, c.how, c.call.MaxSend)
+	record, b, n, err := marshal(c.call.Method.Codec, m, c.how, c.call.MaxSend, &c.sizes)
 	if err != nil {
 		e := lupine.AsError(err)
 		if !c.call.Method.Kind.ManyRequests() {
@@ -266,7 +266,7 @@ func (p *pendingUnary) Send(ctx context.Context, m any, last bool) error {
 	if c.closed {
 		return lupine.Errorf(lupine.Internal, "a unary call has one request message")
 	}
-	record, b, n, err := marshal(c.call.Method.Codec, m, c.how, c.call.MaxSend)
+	record, b, n, err := marshal(c.call.Method.Codec, m, c.how, c.call.MaxSend, &c.sizes)
 	if err != nil {
 		e := lupine.AsError(err).NotExecuted()
 		p.Cancel(e)
