@@ -2,7 +2,11 @@ package rudp
 
 import (
 	"context"
+	"fmt"
+	"io"
 	"testing"
+
+	"github.com/lupine-rpc/lupine"
 )
 
 func BenchmarkUnary(b *testing.B) {
@@ -42,5 +46,59 @@ func BenchmarkUnary(b *testing.B) {
 				})
 			})
 		}
+	}
+}
+
+// BenchmarkStream is one message of a server stream, and one of a client stream.
+func BenchmarkStream(b *testing.B) {
+	for _, bytes := range []int{64, 4096} {
+		b.Run(fmt.Sprintf("down/%d", bytes), func(b *testing.B) {
+			n := 0
+			addr, _ := serveEcho(b, echo{list: func(ctx context.Context, r *raw, out *lupine.Sender[raw]) error {
+				for range n {
+					if err := out.Send(ctx, r); err != nil {
+						return err
+					}
+				}
+				return nil
+			}}, plain)
+			conn := dialEcho(b, addr, plain)
+			n = b.N
+			b.ReportAllocs()
+			s := lupine.CallServerStream[raw](context.Background(), conn, &echoMethods[1], &raw{Bytes: make([]byte, bytes)}, nil)
+			got := 0
+			for _, err := range s.All() {
+				if err != nil {
+					b.Fatal(err)
+				}
+				got++
+			}
+			if got != n {
+				b.Fatalf("%d of %d messages", got, n)
+			}
+		})
+		b.Run(fmt.Sprintf("up/%d", bytes), func(b *testing.B) {
+			addr, _ := serveEcho(b, echo{chat: func(ctx context.Context, in *lupine.Receiver[raw], out *lupine.Sender[raw]) error {
+				for _, err := range in.All(ctx) {
+					if err != nil {
+						return err
+					}
+				}
+				return nil
+			}}, plain)
+			conn := dialEcho(b, addr, plain)
+			b.ReportAllocs()
+			s := lupine.CallBidi[raw, raw](context.Background(), conn, &echoMethods[3], nil)
+			m := &raw{Bytes: make([]byte, bytes)}
+			for range b.N {
+				if err := s.Send(context.Background(), m); err != nil {
+					b.Fatal(err)
+				}
+			}
+			s.CloseSend(context.Background())
+			if _, err := s.Recv(context.Background()); err != io.EOF {
+				b.Fatal(err)
+			}
+		})
 	}
 }

@@ -36,6 +36,32 @@ func (s *session) flush(yield bool) {
 	s.send()
 }
 
+// flushSoon has another goroutine send, a little later, so that more can be added: it
+// is for streams whose messages follow each other. unsent is how much of one waits. The
+// lock is held before and after, but not throughout.
+func (s *session) flushSoon(unsent int) {
+	switch {
+	case s.sending || s.soon || s.dead != nil:
+	case unsent >= unsentMost/2:
+		s.flush(false)
+	default:
+		s.soon = true
+		s.workers.Go((*later)(s))
+	}
+}
+
+// later is a session as the task of flushSoon.
+type later session
+
+// Run sends.
+func (t *later) Run() {
+	s := (*session)(t)
+	s.mu.Lock()
+	s.soon = false
+	s.flush(true)
+	s.mu.Unlock()
+}
+
 // send is the sender's work. The caller has taken the role; the lock is held before
 // and after.
 func (s *session) send() {

@@ -39,6 +39,7 @@ type clientCall struct {
 	call   *lupine.Call
 	stop   func() bool // forgets ctx
 	sizes  sizeHint
+	quick  bool      // nothing was sent since the last Recv: the next Send flushes
 	closed bool      // no more messages will be sent; the sender's
 	first  bool      // FirstByte was told; the receiver's
 	held   inMessage // one that was taken and could not be decoded in time; the receiver's

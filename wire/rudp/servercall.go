@@ -33,6 +33,7 @@ type serverCall struct {
 	direct  bool // ServeUnary has it
 	over    bool // the caller, or the session, has gone
 	headed  bool // the header was sent
+	slow    bool // something was sent since the last Recv: the next Send need not flush
 	cause   error
 
 	recvWait, sendWait waiter
@@ -357,6 +358,7 @@ func (c *serverCall) fetch(ctx context.Context) error {
 	s := c.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c.slow = false
 	for c.inAt == len(c.in) {
 		switch {
 		case c.over:
@@ -379,7 +381,7 @@ func (c *serverCall) fetch(ctx context.Context) error {
 	}
 	if !c.over {
 		s.eng.Consumed(clock(), c.ec, len(c.held.buf.b))
-		s.flush(false)
+		s.flushSoon(0)
 	}
 	return nil
 }
@@ -418,7 +420,12 @@ func (c *serverCall) Send(ctx context.Context, m any) error {
 	now := clock()
 	c.sendHeader(now, false)
 	s.eng.Write(now, c.ec, engine.Message{Bytes: record, Owner: b}, false)
-	s.flush(s.serving > 1)
+	if c.slow {
+		s.flushSoon(s.eng.Unsent(c.ec))
+	} else {
+		c.slow = true
+		s.flush(s.serving > 1)
+	}
 	c.ServerCall.Sent(n)
 	return nil
 }

@@ -37,6 +37,7 @@ type session struct {
 
 	// Who sends: see flush.go.
 	sending  bool
+	soon     bool // flushSoon has a goroutine that will send
 	timer    *time.Timer
 	armed    int64 // when it fires; 0: not set
 	houseDue int64

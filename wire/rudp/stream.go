@@ -13,7 +13,7 @@ const unsentMost = 16 << 10
 
 // Open starts a call of any kind.
 func (s *session) Open(ctx context.Context, call *lupine.Call) (lupine.Stream, error) {
-	c := &clientCall{ctx: ctx, call: call}
+	c := &clientCall{ctx: ctx, call: call, quick: true}
 	if err := c.begin(ctx, s, call); err != nil {
 		return nil, err
 	}
@@ -131,7 +131,14 @@ func (c *clientCall) push(ctx context.Context, m engine.Message, last bool) erro
 	}
 	c.closed = last
 	s.eng.Write(clock(), &c.Call, m, last)
-	s.flush(s.calls.n > 1)
+	// The first message after a Recv is waited for; those behind it may be more than
+	// one datagram is worth.
+	if c.quick || last {
+		c.quick = false
+		s.flush(s.calls.n > 1)
+	} else {
+		s.flushSoon(s.eng.Unsent(&c.Call))
+	}
 	return nil
 }
 
@@ -172,6 +179,7 @@ func (c *clientCall) Recv(ctx context.Context, m any) error {
 func (c *clientCall) fetch(ctx context.Context) error {
 	s := c.s
 	s.mu.Lock()
+	c.quick = true
 	for c.inAt == len(c.in) {
 		if c.done {
 			s.mu.Unlock()
@@ -198,7 +206,7 @@ func (c *clientCall) fetch(ctx context.Context) error {
 	}
 	if !c.done {
 		s.eng.Consumed(clock(), &c.Call, len(c.held.buf.b))
-		s.flush(false)
+		s.flushSoon(0) // a grant can wait a little
 	}
 	s.mu.Unlock()
 	if !c.first {
