@@ -145,6 +145,9 @@ func (h *hello) feed(part helloPart) error {
 		}
 	}
 	h.tell(nil)
+	if h.server && h.stateOf != nil {
+		h.s.readEarly()
+	}
 	return nil
 }
 

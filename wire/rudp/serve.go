@@ -153,11 +153,14 @@ func (r *reader) open(now int64, b []byte, got *udp.Received) *session {
 	if v == engine.VerdictSession {
 		s := l.table.get(p.Index)
 		if s != nil {
-			if d := s.opener.Open(b, p); d != engine.DropNone {
-				l.config.Stats.dropped.Add(1)
-				return drop()
+			d := s.opener.Open(b, p)
+			if d == engine.DropNone {
+				return s
 			}
-			return s
+			if d != engine.DropKeys || !s.hold(b, got) {
+				l.config.Stats.dropped.Add(1)
+			}
+			return drop()
 		}
 		l.config.Stats.unknown.Add(1)
 		r.answer, v = l.front.Unknown(now, b, r.answer[:0])

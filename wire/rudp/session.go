@@ -33,6 +33,7 @@ type session struct {
 	routes   *routes
 	workers  *workers.Pool
 	hello    *hello    // the TLS handshake; nil in plain mode
+	early    early     // what came before it was done; a server's
 	from     helloName // what a listener's client is found by while it says HELLO
 
 	// Who sends: see flush.go.
@@ -357,6 +358,70 @@ const lingerMost = 200 * time.Millisecond
 func (s *session) settle() {
 	s.events(clock())
 	s.flush(false)
+}
+
+// EarlyBytes is how much is kept of what a client sends right behind the end of its
+// handshake, while the server still looks at that: its first window (RFC 9002, 7.2), and
+// half as much.
+const EarlyBytes = 24 << 10
+
+// early are datagrams that came before their keys. Without them a client's first window
+// would be lost, which ends its slow start.
+type early struct {
+	list  []earlyDatagram
+	bytes int
+	done  bool // no more are kept
+}
+
+type earlyDatagram struct {
+	b   []byte
+	got udp.Received
+}
+
+// hold keeps a datagram for which there are no keys yet, and reports whether it did.
+func (s *session) hold(b []byte, got *udp.Received) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := &s.early
+	if s.hello == nil || e.done || e.bytes+len(b) > EarlyBytes {
+		return false
+	}
+	e.bytes += len(b)
+	e.list = append(e.list, earlyDatagram{append([]byte(nil), b...), *got})
+	return true
+}
+
+// readEarly takes in what was held: the keys are there now, or nothing will come of it.
+func (s *session) readEarly() {
+	s.mu.Lock()
+	list := s.early.list
+	s.early = early{done: true}
+	now := clock()
+	s.batching = true
+	for _, d := range list {
+		p := engine.Packet{From: d.got.From, ECN: d.got.ECN}
+		if s.dead != nil || s.opener.Open(d.b, &p) != engine.DropNone {
+			s.cfg.Stats.dropped.Add(1)
+			continue
+		}
+		s.eng.Receive(now, &p)
+		s.events(now)
+	}
+	s.batching = false
+	s.mu.Unlock()
+	for {
+		c, _ := s.nextCall()
+		if c == nil {
+			break
+		}
+		s.l.workers.Go(c)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.dead == nil {
+		s.eng.Flush(now)
+		s.finishBatch()
+	}
 }
 
 // sameHost reports whether an address is this machine's own.
