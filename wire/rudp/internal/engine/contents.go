@@ -20,10 +20,22 @@ func (c *Conn) putContents(now int64) {
 }
 
 // moveOldest wants again what the oldest packets meant, as much as one datagram
-// holds (5.3, PTO).
+// holds (5.3, PTO). From the third PTO in a row on it begins anywhere: it may be
+// what the oldest packets hold that the peer has no room for (5.4).
 func (c *Conn) moveOldest() {
+	first := c.sent.base
+	if n := c.sent.next - 1 - first; c.ptoCount > 2 && n > 1 {
+		first += c.cfg.Rand() % n
+	}
+	if !c.moveFrom(first) && first > c.sent.base {
+		c.moveFrom(c.sent.base)
+	}
+}
+
+// moveFrom is moveOldest from a packet on. It reports whether there was anything.
+func (c *Conn) moveFrom(first uint64) (any bool) {
 	room := c.mtu - 100
-	for n := c.sent.base; n < c.sent.next-1; n++ {
+	for n := first; n < c.sent.next-1; n++ {
 		r := c.sent.at(n)
 		if r.over || !r.elicits || r.level != LevelData {
 			continue
@@ -42,13 +54,14 @@ func (c *Conn) moveOldest() {
 						c.wantAgain(*m) // one that is longer than the datagram: cut anew
 						m.moved = true
 					}
-					return
+					return true
 				}
 			}
-			m.moved = true
+			m.moved, any = true, true
 			c.wantAgain(*m)
 		}
 	}
+	return any
 }
 
 // control appends a frame by put if size bytes are left, and notes what it means.
@@ -173,9 +186,10 @@ func (c *Conn) putControls(now int64) {
 	}
 }
 
-// putLost appends stream bytes that were lost.
+// putLost appends stream bytes that were lost. Each datagram begins with another
+// stream, since the peer may have no room for one of them (5.4).
 func (c *Conn) putLost() {
-	for {
+	for put := false; ; put = true {
 		s := c.queues[queueLost].first
 		if s == nil {
 			return
@@ -191,9 +205,14 @@ func (c *Conn) putLost() {
 		for len(s.out.lost) > 0 && !s.out.settled {
 			lost := s.out.lost[0]
 			to := c.putStream(s, lost.lo, lost.hi)
-			if to == lost.lo {
-				return // no room
+			if to == lost.lo { // no room
+				if put {
+					c.pop(queueLost)
+					c.push(queueLost, s)
+				}
+				return
 			}
+			put = true
 			s.out.lost.cut(lost.lo, to)
 		}
 		c.pop(queueLost)

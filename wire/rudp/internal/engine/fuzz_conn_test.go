@@ -51,6 +51,17 @@ func FuzzConn(f *testing.F) {
 				}
 			}
 		}
+		given := make([]int, p.lent)
+		for _, e := range p.d.ends {
+			for _, i := range e.freed {
+				given[i.(int)]++
+			}
+		}
+		for i, n := range given {
+			if n != 1 {
+				t.Fatalf("message %d was given back %d times", i, n)
+			}
+		}
 	})
 }
 
@@ -59,6 +70,7 @@ type fuzzProgram struct {
 	b     []byte
 	mine  []*Call // begun
 	their []*Call // to be finished
+	lent  int     // messages that were given to the engines, by number
 }
 
 func (p *fuzzProgram) arg() int {
@@ -95,7 +107,9 @@ func (p *fuzzProgram) step() {
 			head.ID = lupine.CallID{Seq: 1 + uint64(p.arg()), Repeat: p.arg()&1 != 0}
 		}
 		last := head.Kind == lupine.Unary || head.Kind == lupine.ServerStreaming
-		if e.c.Begin(d.now, call, head, msg(make([]byte, p.arg()*p.arg())), last) == nil {
+		if e.c.Begin(d.now, call, head, p.lend(p.arg()*p.arg()), last) != nil {
+			e.freed = append(e.freed, p.lent-1) // it was not taken
+		} else {
 			e.replies[call] = r
 			p.mine = append(p.mine, call)
 		}
@@ -103,7 +117,7 @@ func (p *fuzzProgram) step() {
 		if len(p.mine) > 0 {
 			call := p.mine[p.arg()%len(p.mine)]
 			if r := e.replies[call]; r != nil && !r.over {
-				e.c.Write(d.now, call, msg(make([]byte, p.arg()*100)), p.arg()&1 != 0)
+				e.c.Write(d.now, call, p.lend(p.arg()*100), p.arg()&1 != 0)
 			}
 		}
 	case 4: // a handler does something
@@ -151,7 +165,7 @@ func (p *fuzzProgram) handle() {
 	case 0:
 		e.c.Header(p.d.now, call, lupine.Metadata{{Key: "h", Value: "v"}})
 	case 1:
-		e.c.Write(p.d.now, call, msg(make([]byte, what*300)), false)
+		e.c.Write(p.d.now, call, p.lend(what*300), false)
 	case 2:
 		e.c.Finish(p.d.now, call, nil, lupine.Metadata{{Key: "t", Value: "v"}})
 		p.their = append(p.their[:i], p.their[i+1:]...)
@@ -190,6 +204,14 @@ func (d *duo) sendAll() {
 	for _, e := range d.ends {
 		e.pump()
 	}
+}
+
+// lend is a message whose bytes the engine has to give back.
+func (p *fuzzProgram) lend(n int) Message {
+	m := msg(make([]byte, n))
+	m.Owner = p.lent
+	p.lent++
+	return m
 }
 
 // check looks at the books of both ends.

@@ -85,7 +85,7 @@ func (c *Conn) giveRoom(now int64) {
 			c.hit(LimitAssembly)
 			return
 		}
-		if others := c.budget.reserved.Load(); others > 0 && c.budget.receive.Load()+others+need > c.budget.Receive {
+		if others := c.budget.reserved.Load(); others > 0 && max(c.budget.receive.Load(), c.budget.Receive/4)+others+need > c.budget.Receive {
 			c.hit(LimitReceive)
 			return
 		}

@@ -53,9 +53,9 @@ func (s *session) heardPacket(c *Conn, now int64, p *Packet) {
 // keepAlive is how often we ask, in ns; 0: never.
 func (c *Conn) keepAlive() int64 { return int64(c.local.KeepAlive) * millisecond }
 
-// waits reports whether somebody waits for the peer (4.3).
+// waits reports whether somebody waits for the peer (4.3): for DONE too.
 func (c *Conn) waits() bool {
-	return !c.session.mute && (c.inUse > 0 || c.levels[LevelData].eliciting > 0)
+	return !c.session.mute && (c.inUse > 0 || c.levels[LevelData].eliciting > 0 || c.hello.asked)
 }
 
 // sendDown says that new calls should go elsewhere.
