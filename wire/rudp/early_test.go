@@ -14,7 +14,9 @@ func TestEarly(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, n := range stats.All() {
-			if name == "dropped" && n > 0 {
+			// A resent end of the handshake comes when its keys are gone; a lost window
+			// would be nine or ten.
+			if name == "dropped" && n > 3 {
 				t.Fatalf("%d datagrams were dropped", n)
 			}
 		}

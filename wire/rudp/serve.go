@@ -154,13 +154,17 @@ func (r *reader) open(now int64, b []byte, got *udp.Received) *session {
 		s := l.table.get(p.Index)
 		if s != nil {
 			d := s.opener.Open(b, p)
-			if d == engine.DropNone {
-				return s
+			if d == engine.DropKeys {
+				if s.hold(b, got) {
+					return drop()
+				}
+				d = s.opener.Open(b, p) // they may have come meanwhile
 			}
-			if d != engine.DropKeys || !s.hold(b, got) {
+			if d != engine.DropNone {
 				l.config.Stats.dropped.Add(1)
+				return drop()
 			}
-			return drop()
+			return s
 		}
 		l.config.Stats.unknown.Add(1)
 		r.answer, v = l.front.Unknown(now, b, r.answer[:0])
