@@ -354,7 +354,7 @@ func (c *Conn) tickHandshake(now int64) {
 // unconfirmedTo is until when an open session waits for the end of its handshake:
 // a server for its client, a client for DONE. 0: it does not.
 func (c *Conn) unconfirmedTo() int64 {
-	if c.hello.confirmed || c.hello.deadline == 0 || !c.cfg.Server && !c.hello.asked {
+	if c.hello.deadline == 0 || c.hello.confirmed && !c.hello.asked || !c.cfg.Server && !c.hello.asked {
 		return 0
 	}
 	return c.hello.deadline

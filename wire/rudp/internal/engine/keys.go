@@ -162,7 +162,7 @@ func (c *Conn) moveKeys(now int64, p *Packet) bool {
 	if p.Kind.Level() != LevelData || k.read == nil || p.keys <= k.readGen {
 		return true
 	}
-	if k.readGen > 0 && c.acksSent == k.readAcks {
+	if p.keys > k.writeGen && k.readGen > 0 && c.acksSent == k.readAcks { // else it follows us
 		c.fail(now, &Error{CodeProtocol, "packet: key phase: a second update before the first was acknowledged"})
 		return false
 	}

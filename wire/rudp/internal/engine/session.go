@@ -8,6 +8,7 @@ import (
 type session struct {
 	heard     int64 // the last packet that opened came
 	waiting   int64 // when somebody began to wait, or we came back from a stop
+	resumed   int64 // when we came back from a stop
 	active    int64 // the last time that a call was under way
 	suspect   bool
 	mute      bool // a server's client was lost: nothing is sent until it is heard of
@@ -75,6 +76,7 @@ func (c *Conn) Tick(now int64) {
 	c.now = max(c.now, now)
 	s := &c.session
 	if s.due != 0 && now-s.due > max(c.keepAlive(), second) {
+		s.resumed = now
 		s.waitFrom(now) // we were stopped, or slept
 	}
 	switch c.phase {
@@ -164,7 +166,7 @@ func (c *Conn) lostCallerAt() int64 {
 	if k == 0 || c.cfg.LostAfter < 0 {
 		return 0
 	}
-	return max(c.session.heard, c.session.waiting) + max(c.cfg.LostAfter, 3*k)
+	return max(c.session.heard, c.session.resumed) + max(c.cfg.LostAfter, 3*k)
 }
 
 // lose ends our calls: the peer is lost (4.3).

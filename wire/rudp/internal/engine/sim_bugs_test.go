@@ -19,6 +19,8 @@ type bug struct {
 	after func(e *node, f *Frame)
 	// datagram may change what is about to be sealed.
 	datagram func(e *node, b *Batch, d *Datagram)
+	// identity is Config.Identity.
+	identity func(*Call, *HeadIn) Known
 	// tick stands before the engine's Tick, begin before its Begin, sent after
 	// datagrams have left.
 	tick, begin, sent func(e *node)
@@ -282,6 +284,17 @@ var planted = []struct {
 	}},
 	{"handlers are not told that their caller is lost", func() *bug {
 		return &bug{tick: func(e *node) { e.conn.session.lostTold = true }}
+	}},
+	{"a repeat that the server does not know is run", func() *bug {
+		return &bug{identity: func(_ *Call, h *HeadIn) Known { return KnownNew }}
+	}},
+	{"the key phase flips back on a late packet", func() *bug {
+		return &bug{frame: func(e *node, p *Packet, _ *Frame) bool {
+			if e.w.plan.tls && p.Kind.Level() == LevelData && p.keys < e.conn.keys.readGen {
+				e.conn.keyPhase ^= 1
+			}
+			return false
+		}}
 	}},
 	{"one bit of a message is wrong", func() *bug {
 		now := every(50)

@@ -25,8 +25,10 @@ type simCall struct {
 	err      *lupine.Error
 	deadline *sim.Timer
 	cancel   *sim.Timer
-	then     func() // called at the end
-	first    bool   // see probe
+	then     func()   // called at the end
+	first    bool     // see probe
+	meant    [16]byte // of one with an identity: which server's incarnation
+	again    bool     // it may have run: further attempts are repeats
 }
 
 func (c *simCall) over() bool { return c.ended || c.nobody }
@@ -40,9 +42,10 @@ func (c *callPlan) work() int64 {
 // books on both ends.
 type attempt struct {
 	Call
-	call *simCall
-	end  *node
-	n    int
+	call  *simCall
+	end   *node
+	n     int
+	again bool // it says that it is a repeat
 
 	wrote    int // requests
 	got      int // replies
@@ -137,6 +140,13 @@ func (e *node) begin(call *simCall) error {
 	head := &Head{Kind: p.kind, Path: paths[p.path], Metadata: metadata(p.key, p.header)}
 	if p.deadline > 0 {
 		head.Timed, head.Timeout = true, uint64(max(call.start+p.deadline-w.Now(), 0)/us)
+	}
+	if p.identity {
+		head.ID = lupine.CallID{Seq: uint64(p.key), Unsettled: 1, Server: call.meant, Repeat: call.again}
+		if a.again = call.again; !a.again {
+			head.ID.Server = e.conn.Peer().Incarnation
+			call.meant = head.ID.Server
+		}
 	}
 	var m Message
 	if len(p.req) > 0 {
@@ -282,6 +292,12 @@ func (a *attempt) ended(ev *Event) {
 		err = w.bug.ended(a, err)
 	}
 	a.judge(err, ev.Metadata)
+	if err != nil && err.Code == lupine.Unavailable && err.Executed == lupine.Maybe && p.identity && !call.again && !a.end.server {
+		w.did("repeats of identified calls")
+		call.again, call.cur = true, nil
+		call.repeat()
+		return
+	}
 	if err != nil && err.Executed == lupine.No && a.mayRepeat(err.Code) {
 		w.did("attempt refused: " + err.Code.String())
 		call.cur = nil
@@ -289,18 +305,23 @@ func (a *attempt) ended(ev *Event) {
 			call.finish(err)
 			return
 		}
-		call.p.host.After(w.rand.Between(ms, 200*ms), func() {
-			if !call.over() {
-				call.p.queue = append(call.p.queue, call)
-				call.p.serve()
-				if cur := call.p.cur; cur != nil {
-					cur.settle()
-				}
-			}
-		})
+		call.repeat()
 		return
 	}
 	call.finish(err)
+}
+
+// repeat makes another attempt, a little later.
+func (c *simCall) repeat() {
+	c.p.host.After(c.w.rand.Between(ms, 200*ms), func() {
+		if !c.over() {
+			c.p.queue = append(c.p.queue, c)
+			c.p.serve()
+			if cur := c.p.cur; cur != nil {
+				cur.settle()
+			}
+		}
+	})
 }
 
 // mayRepeat reports whether the driver makes another attempt after a No.
@@ -343,6 +364,8 @@ func (a *attempt) judge(err *lupine.Error, trailer lupine.Metadata) {
 			bad(fmt.Sprintf("its handler started %d times", a.started))
 		}
 		w.did("replies that were dropped")
+	case a.again && err.Code == lupine.Unavailable && a.started == 0: // the server does not know how the first attempt ended
+		w.did("repeats that were not run")
 	default:
 		if err.Code != lupine.Unavailable || !a.end.lost() {
 			bad("the session lives")
@@ -353,14 +376,14 @@ func (a *attempt) judge(err *lupine.Error, trailer lupine.Metadata) {
 }
 
 // stalled reports whether a message may have come so slowly that it was given up
-// (StallTimeout): it is long, and the network was bad not long ago.
+// (StallTimeout): the network was bad not long ago.
 func (a *attempt) stalled(sizes []int32) bool {
 	w := a.call.w
 	sum := a.call.plan.header + a.call.plan.trailer
 	for _, n := range sizes {
 		sum += n
 	}
-	if sum < 1000 || w.calm > 0 && w.Now()-w.calm > 2*stallTimeout {
+	if sum == 0 || w.calm > 0 && w.Now()-w.calm > 2*stallTimeout {
 		return false
 	}
 	w.did("messages that stalled")

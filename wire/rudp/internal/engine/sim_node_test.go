@@ -3,6 +3,7 @@ package engine
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/lupine-rpc/lupine"
 	"github.com/lupine-rpc/lupine/rpctest/sim"
@@ -39,34 +40,33 @@ type node struct {
 	dirty   bool  // it got something
 	reading bool  // it deals with what it got: what it sends leaves after that
 
-	open      bool
-	down      bool // takes no new calls
-	dead      bool // the session is over, or the host has crashed
-	crashed   bool
-	crashAt   int64
-	relapsed  bool // see the bug of ends that drain
-	drained   bool // the program drained it
-	closed    bool // the program closed it
-	confirmed bool // a DATA packet came
-	hinted    bool // ICMP said that nobody listens
-	heard     int64
-	sent      int
-	buffers   int // of messages, that the engine has
-	running   int // handlers
-	waiting   []*attempt
-	calls     int // of ours, under way
-	seen      seen
-	race      bool   // the next datagram comes from somebody else first
-	last      []byte // a datagram that arrived, for forgeries
-	tick      ticks
-	tls       script
-	spins     int // ticks at spinAt
-	spinAt    int64
-	bare      int // bytes of datagrams of the batch that are ACK and PING
-	todo      []func()
-	did       int  // of todo
-	taking    bool // events are being taken
-	probed    bool // a PTO is due, or a RESET came: one datagram beyond the window
+	open     bool
+	down     bool // takes no new calls
+	dead     bool // the session is over, or the host has crashed
+	crashed  bool
+	crashAt  int64
+	relapsed bool // see the bug of ends that drain
+	drained  bool // the program drained it
+	closed   bool // the program closed it
+	hinted   bool // ICMP said that nobody listens
+	heard    int64
+	sent     int
+	buffers  int // of messages, that the engine has
+	running  int // handlers
+	waiting  []*attempt
+	calls    int // of ours, under way
+	seen     seen
+	race     bool   // the next datagram comes from somebody else first
+	last     []byte // a datagram that arrived, for forgeries
+	tick     ticks
+	tls      script
+	spins    int // ticks at spinAt
+	spinAt   int64
+	bare     int // bytes of datagrams of the batch that are ACK and PING
+	todo     []func()
+	did      int  // of todo
+	taking   bool // events are being taken
+	probed   bool // a PTO is due, or a RESET came: one datagram beyond the window
 }
 
 func (e *node) alive() bool { return e != nil && !e.dead }
@@ -128,6 +128,7 @@ func (e *node) config() Config {
 	if e.w.plan.tls {
 		cfg.Mode, cfg.Suite = ModeTLS, newSimKeys
 	}
+	cfg.Identity = e.w.bug.identity
 	cfg.hooks = hooks{frame: e.beforeFrame, took: e.afterFrame}
 	return cfg
 }
@@ -201,7 +202,6 @@ func (e *node) take(p *Packet) {
 		e.tick.input()
 	}
 	if e.seen.begin(p) {
-		e.confirmed = e.confirmed || p.Kind.Level() == LevelData
 		if !e.open || p.Kind != KindHello { // an open session has no keys of that level
 			e.heard = e.now()
 		}
@@ -472,8 +472,11 @@ func (e *node) stop() {
 // lost reports whether the end may give up its calls: the other end is no more,
 // or was not heard of for long.
 func (e *node) lost() bool {
-	if p := e.peer; p != nil && !p.confirmed && p.conn.phase >= phaseClosing {
-		return true // HandshakeTimeout: it never heard that the handshake was done
+	if p := e.peer; p != nil && p.conn.phase >= phaseClosing && strings.Contains(p.conn.session.reason, "HandshakeTimeout") {
+		return true // it never heard that the handshake was done
+	}
+	if p := e.peer; p != nil && p.drained && !p.open {
+		return true // it closed in the midst of the handshake
 	}
 	return e.peer == nil || e.peer.dead || e.closed || e.peer.closed || e.hinted && !e.peer.alive() || e.now()-e.heard >= e.p.cfg.lostAfter
 }

@@ -78,6 +78,7 @@ type callPlan struct {
 	status   uint8
 	early    int8 // the handler ends after so many requests; -1: when all are here
 	headers  bool // the handler sets a header
+	identity bool // it has a CallID, and is repeated where it may have run
 	gap      int64
 	think    int64 // before the handler answers
 	slow     int64 // before the application takes a message
@@ -109,7 +110,7 @@ func plan(seed uint64) *schedule {
 	}
 	if s.tls {
 		for range r.IntN(4) {
-			s.steps = slices.Insert(s.steps, 1+r.IntN(len(s.steps)), step{after: planGap(r, false), op: opKeys, host: int8(r.IntN(s.clients)), server: r.Chance(50)})
+			s.steps = slices.Insert(s.steps, 1+r.IntN(len(s.steps)), step{after: sim.Pick(r, 0, planGap(r, false)), op: opKeys, host: int8(r.IntN(s.clients)), server: r.Chance(50)})
 		}
 	}
 	for range r.IntN(3) - 1 {
@@ -230,6 +231,7 @@ func (s *schedule) planCall(r sim.Rand, key uint32, long bool) callPlan {
 	if c.kind != lupine.Unary && r.Chance(10) {
 		c.early = int8(r.IntN(nreq + 1))
 	}
+	c.identity = c.kind == lupine.Unary && r.Chance(15)
 	c.header, c.trailer = planField(r), planField(r)
 	c.headers = r.Chance(10)
 	if c.kind != lupine.Unary && r.Chance(40) {
@@ -343,7 +345,7 @@ func (c *callPlan) String() string {
 		name string
 		v    int64
 	}{
-		{"header", int64(c.header)}, {"trailer", int64(c.trailer)}, {"status", int64(c.status)}, {"early", int64(c.early) + 1}, {"sets a header", flag(c.headers)},
+		{"header", int64(c.header)}, {"trailer", int64(c.trailer)}, {"status", int64(c.status)}, {"early", int64(c.early) + 1}, {"sets a header", flag(c.headers)}, {"identity", flag(c.identity)},
 	} {
 		if n.v != 0 {
 			fmt.Fprintf(&b, ", %s %d", n.name, n.v)

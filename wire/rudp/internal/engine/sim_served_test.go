@@ -37,7 +37,7 @@ func (e *node) called(ev *Event) {
 	if h.Method != nil {
 		path = h.Method.Bytes
 	}
-	if path != paths[p.path] || h.Kind != p.kind || h.Timed != (p.deadline > 0) || h.Timed && int64(h.Timeout)*us > p.deadline {
+	if path != paths[p.path] || h.Kind != p.kind || h.Timed != (p.deadline > 0) || h.Timed && int64(h.Timeout)*us > p.deadline || p.identity != (h.ID.Seq == uint64(p.key)) {
 		w.fail(badMessage, "call %d: its head came as %v of %q, timeout %d", p.key, h.Kind, path, h.Timeout)
 	}
 	w.check(h.Fields.Append(nil, e.conn.rdict), metadata(p.key, p.header), "metadata", p.key)
@@ -62,6 +62,11 @@ func (s *served) start() {
 	if a.started > 1 {
 		w.fail(badStart, "the handler of call %d, attempt %d (slot %d, seq %d) starts for the %d. time", p.key, a.n, s.slot, s.seq, a.started)
 		return
+	}
+	for _, other := range a.call.tries {
+		if other != a && other.started > 0 {
+			w.fail(badStart, "the handler of call %d starts in attempt %d, and had started in attempt %d", p.key, a.n, other.n)
+		}
 	}
 	if a.told {
 		w.fail(badRun, "the handler of call %d, attempt %d starts, and the caller was told that it did not run", p.key, a.n)
