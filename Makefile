@@ -27,6 +27,9 @@ bench-codec: ## measure the codec beside the others
 	go run ./bench codec $(BENCH)
 
 SEEDS ?= 1000000
+goodput: ## RPC over UDP beside TCP over a slow, long and lossy path; root, Linux; 7 minutes
+	go run ./bench/goodput $(GOODPUT)
+
 SIM ?= $(SEEDS)
 sim: ## simulate the engines of HTTP/2 and of rudp, 10^6 schedules each on all cores; SEEDS=1000, or SIM=10m for a time
 	LUPINE_SIM_SCHEDULES=$(SIM) LUPINE_SIM_WORKERS=$$(nproc) go test -run '^TestSim$$' -v -count=1 -timeout 0 ./wire/h2/internal/engine
@@ -78,4 +81,4 @@ faults: ## kill, stop, cut off, drain and restart real servers under load, ours 
 ci: ## what CI runs; installs Debian packages
 	.ci/run
 
-.PHONY: help demo test race generate lint bench bench-codec sim fuzz protobuf-conformance descriptors descriptors-short googleapis ci conformance grpc-interop peers hostile h2spec differential faults hostile-doc hostile-reference
+.PHONY: help demo test race generate lint bench bench-codec goodput sim fuzz protobuf-conformance descriptors descriptors-short googleapis ci conformance grpc-interop peers hostile h2spec differential faults hostile-doc hostile-reference

@@ -3,7 +3,7 @@
 // device whose packets cross a simulated link in user space, so that TCP is not ended on
 // the way. It needs Linux and the right to make such a device (root).
 //
-//	go run ./bench/goodput [-mbit 100] [-rtt 40ms] [-loss 0,1,5] [-seconds 10] [-rounds 3]
+//	go run ./bench/goodput [-mbit 100] [-rtt 40ms] [-loss 0,1,5] [-for 10s] [-rounds 3] [-only tcp,rudp]
 package main
 
 import (
