@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/engine"
 )
@@ -30,6 +31,7 @@ type hello struct {
 
 	// The running goroutine's.
 	params  []byte
+	asked   atomic.Bool // the server asked for a certificate
 	err     error
 	stateOf *tls.ConnectionState // set before the session opens
 }
@@ -47,6 +49,9 @@ func newHello(s *session, config *tls.Config, server bool, name string) *hello {
 		c.ServerName = name
 	}
 	h := &hello{s: s, server: server}
+	if !server {
+		h.watchForRequest(c)
+	}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	qc := &tls.QUICConfig{TLSConfig: c}
 	if server {
@@ -55,6 +60,24 @@ func newHello(s *session, config *tls.Config, server bool, name string) *hello {
 		h.conn = tls.QUICClient(qc)
 	}
 	return h
+}
+
+// watchForRequest notes whether the server asks for a certificate: then Dial waits until
+// it has taken ours. The certificate is chosen as crypto/tls would by itself.
+func (h *hello) watchForRequest(c *tls.Config) {
+	choose, all := c.GetClientCertificate, c.Certificates
+	c.GetClientCertificate = func(req *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		h.asked.Store(true)
+		if choose != nil {
+			return choose(req)
+		}
+		for i := range all {
+			if req.SupportsCertificate(&all[i]) == nil {
+				return &all[i], nil
+			}
+		}
+		return new(tls.Certificate), nil
+	}
 }
 
 // start begins the handshake of a session whose engine is made.
@@ -181,7 +204,7 @@ func (h *hello) did(ev tls.QUICEvent) error {
 	case tls.QUICHandshakeDone:
 		state := h.conn.ConnectionState()
 		h.stateOf = &state
-		e.Kind = engine.CryptoDone
+		e.Kind, e.Asked = engine.CryptoDone, h.asked.Load()
 		if h.server {
 			if err := h.conn.SendSessionTicket(tls.QUICSessionTicketOptions{}); err != nil {
 				return err

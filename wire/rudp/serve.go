@@ -20,10 +20,10 @@ type reading struct {
 	rotate atomic.Bool // the cookies' key is due
 
 	mu       sync.Mutex
-	turn     uint64      // changes whenever another goroutine reads
-	inline   *serverCall // the handler that the reader is running
-	runs     uint64      // handlers run by the reader
-	lastRun  uint64      // at the last tick of the watchdog
+	turn     uint64 // changes whenever another goroutine reads
+	inline   *route // of the handler that the reader is running
+	runs     uint64 // handlers run by the reader
+	lastRun  uint64 // at the last tick of the watchdog
 	watching bool
 	alert    bool // at its short period
 	crowd    bool // there was more than one call since the last tick
@@ -265,7 +265,7 @@ func (s *session) nextCall() (c *serverCall, many bool) {
 func (r *reader) runHere(c *serverCall, crowd bool) (mine bool) {
 	rd := &r.l.read
 	rd.mu.Lock()
-	rd.inline = c
+	rd.inline = c.route
 	rd.runs++
 	timed := rd.runs%timedRuns == 0
 	rd.crowd = rd.crowd || crowd
@@ -277,8 +277,9 @@ func (r *reader) runHere(c *serverCall, crowd bool) (mine bool) {
 	s := c.s
 	defer func() {
 		rd.mu.Lock()
-		mine = rd.turn == r.turn
-		rd.inline = nil
+		if mine = rd.turn == r.turn; mine {
+			rd.inline = nil
+		}
 		rd.mu.Unlock()
 		switch {
 		case !mine: // another goroutine reads by now
@@ -321,7 +322,7 @@ func (l *listener) bark() {
 	case rd.runs != rd.lastRun:
 		rd.watch(l)
 	case rd.inline != nil:
-		rd.inline.route.blocked()
+		rd.inline.blocked()
 		rd.inline = nil
 		rd.turn++ // the goroutine in the handler is no reader any more
 		blocked = true

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"strings"
+
 	"github.com/lupine-rpc/lupine"
 )
 
@@ -337,7 +339,7 @@ func (c *Conn) Close(now int64, code Code, reason string) {
 		return
 	}
 	c.wantClose = true
-	c.closing(now, code, reason, "the session was closed: "+closeText(code, reason))
+	c.closing(now, code, reason, closeText("the session was closed", code, reason))
 }
 
 // closing is Close but for what is sent.
@@ -373,11 +375,20 @@ func (c *Conn) closing(now int64, code Code, reason, text string) {
 // Over reports whether the session has ended but for CloseLinger: CLOSE was sent or came.
 func (c *Conn) Over() bool { return c.phase >= phaseClosing }
 
-func closeText(code Code, reason string) string {
-	if reason == "" {
-		return code.String()
+// closeText says why a session ended, behind what. Nothing is said where there is no
+// reason but that somebody wanted it.
+func closeText(what string, code Code, reason string) string {
+	var parts []string
+	if what != "" {
+		parts = append(parts, what)
 	}
-	return code.String() + ": " + reason
+	if code != CodeNone {
+		parts = append(parts, code.String())
+	}
+	if reason != "" {
+		parts = append(parts, reason)
+	}
+	return strings.Join(parts, ": ")
 }
 
 // closeFrame takes in CLOSE.
@@ -387,7 +398,7 @@ func (c *Conn) closeFrame(now int64, level Level, f *Frame) {
 	}
 	code, reason := Code(f.Code), string(f.Data)
 	c.session.closedBy = true
-	c.closing(now, code, reason, "the peer closed the session: "+closeText(code, reason))
+	c.closing(now, code, reason, closeText("the peer closed the session", code, reason))
 }
 
 // closeAgain answers packets that come after our CLOSE, less and less.
@@ -406,7 +417,7 @@ func (c *Conn) vanish() {
 	if c.phase == phaseGone {
 		return
 	}
-	text := closeText(c.session.code, c.session.reason)
+	text := closeText("", c.session.code, c.session.reason)
 	if c.phase != phaseClosing {
 		c.closing(c.now, c.session.code, c.session.reason, text)
 	}
