@@ -20,6 +20,7 @@ type session struct {
 	lostTold  bool // the handlers were told that their caller is lost
 	closedBy  bool // the peer sent CLOSE
 	early     bool // the session ended in its handshake
+	untaken   bool // the peer has never taken DATA, and said so under its keys
 	code      Code
 	reason    string
 	lingerTo  int64
@@ -213,7 +214,7 @@ func (c *Conn) endMine(now int64, text string) {
 			continue
 		}
 		executed := lupine.Maybe
-		if s.state == slotQueued {
+		if s.state == slotQueued || c.session.untaken {
 			executed = lupine.No
 		}
 		c.end(now, s, failed(lupine.Unavailable, executed, text), nil)
@@ -398,6 +399,7 @@ func (c *Conn) closeFrame(now int64, level Level, f *Frame) {
 	}
 	code, reason := Code(f.Code), string(f.Data)
 	c.session.closedBy = true
+	c.session.untaken = level == LevelHandshake // it would have said it in DATA else
 	c.closing(now, code, reason, closeText("the peer closed the session", code, reason))
 }
 
