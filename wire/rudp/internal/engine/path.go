@@ -12,7 +12,7 @@ type pathState struct {
 	trial    bool
 	data     uint64 // of the latest challenge
 	changed  int64  // when the address changed last
-	asked    int64  // when the challenge was sent
+	asked    int64  // when the challenge was sent, or was to be
 	tries    int
 	got, out int64  // bytes from and to an address on trial
 	highest  uint64 // one more than the highest number that came
@@ -83,7 +83,7 @@ func (c *Conn) seenFrom(now int64, p *Packet) {
 		}
 		s.here, s.trial, s.changed, s.tries = p.From, true, now, 0
 		s.got, s.out = int64(p.Size), 0
-		s.ask = true
+		s.ask, s.asked, s.data = true, now, 0
 	}
 }
 
@@ -95,18 +95,21 @@ func (c *Conn) settlePath(to netip.AddrPort) {
 
 // tick challenges again, and goes back when nobody answers.
 func (p *pathState) tick(c *Conn, now int64) {
-	if !p.trial || p.asked == 0 || now < p.asked+3*c.ptoBase(LevelData) {
+	if !p.trial || now < p.asked+3*c.ptoBase(LevelData) {
 		return
+	}
+	if p.ask {
+		p.tries++ // it did not fit in what may be sent there
 	}
 	if p.tries >= 3 {
 		c.settlePath(p.old)
 		return
 	}
-	p.ask, p.asked = true, 0
+	p.ask, p.asked = true, now
 }
 
 func (p *pathState) next(c *Conn) int64 {
-	if !p.trial || p.asked == 0 {
+	if !p.trial {
 		return 0
 	}
 	return p.asked + 3*c.ptoBase(LevelData)
@@ -128,7 +131,7 @@ func (c *Conn) challengeFrame(now int64, p *Packet, f *Frame) *Error {
 // responseFrame takes in PATH_RESPONSE.
 func (c *Conn) responseFrame(now int64, p *Packet, f *Frame) {
 	s := &c.path
-	if !s.trial || s.asked == 0 && s.tries == 0 || p.From != s.here || binary.BigEndian.Uint64(f.Data) != s.data {
+	if !s.trial || s.data == 0 || p.From != s.here || binary.BigEndian.Uint64(f.Data) != s.data {
 		return
 	}
 	moved := s.here.Addr() != s.old.Addr()

@@ -100,6 +100,7 @@ func (s *served) start() {
 // think is when the handler begins to answer.
 func (s *served) think() {
 	s.thought = true
+	s.end.tick.input()
 	p := s.at.call.plan
 	if s.canceled {
 		s.finish()
@@ -203,7 +204,8 @@ func (s *served) event(ev *Event) {
 			w.fail(badBooks, "call %d: a handler that does not run is canceled", p.key)
 			return
 		}
-		if !s.at.canceled && !s.end.lost() && !s.end.leaving() && !s.end.peer.leaving() && s.end.now()-s.end.heard < s.end.p.cfg.lostAfter {
+		stalled := ev.Err != nil && ev.Err.Code == lupine.DeadlineExceeded && s.at.stalled(p.req)
+		if !stalled && !s.at.canceled && !s.end.lost() && !s.end.leaving() && !s.end.peer.leaving() && s.end.now()-s.end.heard < s.end.p.cfg.lostAfter {
 			w.fail(badEnd, "call %d: its handler's context ends, and nobody canceled it: %s", p.key, errorString(ev.Err))
 		}
 		s.canceled = true
