@@ -34,13 +34,15 @@ func (w *wire) dial(ctx context.Context, to lupine.Endpoint, opts lupine.Session
 	ec := w.config.engine(opts.Server != nil)
 	ec.ID, ec.Index = secret(), s.index
 	ec.Budget = w.budget
+	ec.Cookie = w.tokens.take(remote.String())
+	s.token = func(token []byte) { w.tokens.put(remote.String(), token) }
 	ec.SameHost = sameHost(remote.Addr())
 	ec.ECN = sock.Features().ECN
 	if opts.UserAgent != "" {
 		ec.Local.Agent = opts.UserAgent + " " + agent
 	}
 	if w.config.TLS != nil {
-		s.hello = newHello(s, w.config.TLS, false, serverName(to))
+		s.hello = newHello(s, tlsConfig(w.config.TLS), false, serverName(to))
 	}
 	s.eng = engine.New(ec, clock())
 	s.init(&w.config, sock)

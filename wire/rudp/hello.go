@@ -41,10 +41,17 @@ type helloPart struct {
 	data  []byte
 }
 
-func newHello(s *session, config *tls.Config, server bool, name string) *hello {
-	c := config.Clone()
+// tlsConfig is c as this wire uses it. A listener's sessions share one, since the keys of
+// its tickets are in it.
+func tlsConfig(c *tls.Config) *tls.Config {
+	c = c.Clone()
 	c.MinVersion, c.MaxVersion = tls.VersionTLS13, tls.VersionTLS13
 	c.NextProtos = []string{alpn}
+	return c
+}
+
+// newHello returns the handshake of s. c is of tlsConfig; a client's is its own.
+func newHello(s *session, c *tls.Config, server bool, name string) *hello {
 	if !server && c.ServerName == "" {
 		c.ServerName = name
 	}

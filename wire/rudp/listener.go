@@ -3,6 +3,7 @@ package rudp
 import (
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -27,6 +28,7 @@ type listener struct {
 	workers workers.Pool
 	routes  routes
 
+	tls   *tls.Config
 	srv   *lupine.Server
 	sock  *udp.Socket
 	front *engine.Front // the reader's
@@ -89,6 +91,7 @@ func (l *listener) Bind(ctx context.Context, srv *lupine.Server) error {
 	fc := engine.FrontConfig{Mode: engine.ModePlain}
 	if l.config.TLS != nil {
 		fc.Mode = engine.ModeTLS
+		l.tls = tlsConfig(l.config.TLS)
 	}
 	rand.Read(fc.Secret[:])
 	l.front = engine.NewFront(fc, clock())
@@ -156,7 +159,7 @@ func (l *listener) accept(now int64, p *engine.Packet) *session {
 	ec.ECN = l.sock.Features().ECN
 	ec.Token = l.front.Token(now, p.From.Addr())
 	if l.config.TLS != nil {
-		s.hello = newHello(s, l.config.TLS, true, "")
+		s.hello = newHello(s, l.tls, true, "")
 	} else {
 		rand.Read(ec.Local.Salt[:])
 		ec.Local.HasSalt = true

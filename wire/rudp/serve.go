@@ -176,6 +176,9 @@ func (r *reader) open(now int64, b []byte, got *udp.Received) *session {
 		r.answer, v = l.front.Refuse(&p.Hello, engine.CodeBusy, l.busy(), r.answer[:0]), engine.VerdictAnswer
 	}
 	if v == engine.VerdictAnswer {
+		if engine.Kind(r.answer[0]) == engine.KindRetry {
+			l.config.Stats.retries.Add(1)
+		}
 		l.config.Stats.sent.Add(1)
 		r.out.Write(r.answer, len(r.answer), got.From, 0)
 	}

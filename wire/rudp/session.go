@@ -32,9 +32,10 @@ type session struct {
 	srv      *lupine.Server // who answers the peer's calls; nil: nobody
 	routes   *routes
 	workers  *workers.Pool
-	hello    *hello    // the TLS handshake; nil in plain mode
-	early    early     // what came before it was done; a server's
-	from     helloName // what a listener's client is found by while it says HELLO
+	hello    *hello       // the TLS handshake; nil in plain mode
+	early    early        // what came before it was done; a server's
+	token    func([]byte) // keeps what the server gave for the next session
+	from     helloName    // what a listener's client is found by while it says HELLO
 
 	// Who sends: see flush.go.
 	sending  bool
@@ -129,6 +130,10 @@ func (s *session) event(now int64, ev *engine.Event) {
 		close(s.opened)
 	case engine.EventCrypto:
 		s.hello.came(ev.Level, ev.Message)
+	case engine.EventToken:
+		if s.token != nil {
+			s.token(ev.Message)
+		}
 	case engine.EventRoom:
 		s.nextSlot()
 		s.refresh()

@@ -14,6 +14,7 @@ type Stats struct {
 	engine   [engine.NumLimits]atomic.Uint64
 	sessions atomic.Uint64 // MaxSessions
 	messages atomic.Uint64 // lupine's MaxReceive
+	retries  atomic.Uint64 // HELLOs of addresses that are not proven, answered with a cookie
 	dropped  atomic.Uint64 // datagrams that were not taken: tag, kind, index
 	unknown  atomic.Uint64 // datagrams of sessions that are not known
 
@@ -24,8 +25,9 @@ type Stats struct {
 // that were not taken included.
 func (s *Stats) Datagrams() (sent, received uint64) { return s.sent.Load(), s.received.Load() }
 
-// All yields the name of each limit and how often a peer has run into it; "dropped"
-// and "unknown-session" count datagrams that were not taken.
+// All yields the name of each limit and how often a peer has run into it; "retries"
+// counts HELLOs that were answered with a cookie, "dropped" and "unknown-session" datagrams
+// that were not taken.
 func (s *Stats) All() iter.Seq2[string, uint64] {
 	return func(yield func(string, uint64) bool) {
 		for i := range s.engine {
@@ -34,7 +36,7 @@ func (s *Stats) All() iter.Seq2[string, uint64] {
 			}
 		}
 		_ = yield("sessions", s.sessions.Load()) && yield("message-size", s.messages.Load()) &&
-			yield("dropped", s.dropped.Load()) && yield("unknown-session", s.unknown.Load())
+			yield("retries", s.retries.Load()) && yield("dropped", s.dropped.Load()) && yield("unknown-session", s.unknown.Load())
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	mathrand "math/rand/v2"
 	"runtime"
+	"sync"
 	"time"
 
 	"github.com/lupine-rpc/lupine"
@@ -24,6 +25,34 @@ func info() lupine.WireInfo {
 type wire struct {
 	config Config
 	budget *engine.Budget
+	tokens tokens
+}
+
+// tokens are what servers gave us for our next session with them, by address: it saves
+// the round trip of RETRY (docs/rudp.md, 3.2). Each is used once.
+type tokens struct {
+	mu sync.Mutex
+	m  map[string][]byte
+}
+
+// maxTokens bounds tokens: a target has a few endpoints, but they may change for ever.
+const maxTokens = 256
+
+func (t *tokens) put(addr string, token []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.m == nil || len(t.m) >= maxTokens {
+		t.m = make(map[string][]byte)
+	}
+	t.m[addr] = append([]byte(nil), token...)
+}
+
+func (t *tokens) take(addr string) []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	token := t.m[addr]
+	delete(t.m, addr)
+	return token
 }
 
 // To is a target reached by RPC over UDP, such as "guide.example:8443" or
