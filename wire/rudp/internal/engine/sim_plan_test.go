@@ -92,7 +92,7 @@ const minCalls = 20
 // plan works out the schedule of a seed.
 func plan(seed uint64) *schedule {
 	r := sim.NewRand(seed, 0)
-	s := &schedule{seed: seed, clients: 1, client: planSide(r), server: planSide(r), highSeq: r.Chance(10), direct: r.Chance(30) || !simHandshake, peers: r.Chance(50)}
+	s := &schedule{seed: seed, clients: 1, client: planSide(r), server: planSide(r), highSeq: r.Chance(10), direct: r.Chance(30), peers: r.Chance(50)}
 	if r.Chance(15) {
 		s.clients = 2
 	}
@@ -192,7 +192,7 @@ func planSize(r sim.Rand, long bool) int32 {
 		return 0
 	case n < 70:
 		return int32(r.IntN(200))
-	case n < 90 || !long || !simLong:
+	case n < 90 || !long:
 		return int32(r.IntN(900))
 	case n < 95: // about what datagrams and credits hold
 		return sim.Pick[int32](r, BaseMTU, 2*BaseMTU, LeastCredit, 64<<10, 128<<10) - int32(r.IntN(40))
@@ -210,7 +210,7 @@ func planSizes(r sim.Rand, n int, long bool) []int32 {
 
 func (s *schedule) planCall(r sim.Rand, key uint32, long bool) callPlan {
 	c := callPlan{key: key, kind: lupine.Unary, path: uint8(r.IntN(len(paths))), early: -1}
-	if simStreams && r.Chance(40) {
+	if r.Chance(40) {
 		c.kind = lupine.Kind(r.IntN(4))
 	}
 	nreq, nres := 1, 1
@@ -267,7 +267,7 @@ func planField(r sim.Rand) int32 {
 	switch n := r.IntN(100); {
 	case n < 70:
 		return 0
-	case n < 95 || !simLong:
+	case n < 95:
 		return int32(1 + r.IntN(200))
 	}
 	return int32(1 + r.IntN(6000))
@@ -275,9 +275,7 @@ func planField(r sim.Rand) int32 {
 
 func (s *schedule) planStep(r sim.Rand) step {
 	st := step{after: planGap(r, false), host: int8(r.IntN(s.clients)), server: r.Chance(60), op: opForge, value: r.Int64()}
-	if simDrain {
-		st.op = sim.Pick(r, opDrain, opDrain, opClose, opForge, opForge)
-	}
+	st.op = sim.Pick(r, opDrain, opDrain, opClose, opForge, opForge)
 	if s.tls && r.Chance(60) {
 		st.op = opKeys
 	}

@@ -7,15 +7,6 @@ import (
 	"github.com/lupine-rpc/lupine/rpctest/sim"
 )
 
-// What the simulation has of the engine so far.
-const (
-	simHandshake = true // else sessions are made by hand
-	simLong      = true
-	simStreams   = true
-	simDrain     = true
-	simMigrate   = true // clients change their addresses, somebody on the path is faster
-)
-
 // simFaults are the faults that begin at a time.
 var simFaults = []sim.Op{sim.OpBlock, sim.OpBlock, sim.OpLink, sim.OpLink, sim.OpPause, sim.OpDrift, sim.OpCrash, sim.OpCrash, sim.OpJump, sim.OpRebind, sim.OpMove}
 
