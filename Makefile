@@ -78,7 +78,11 @@ differential: ## the same closures through grpc-go and Lupine, results compared
 faults: ## kill, stop, cut off, drain and restart real servers under load, ours and grpc-go's; root for the cut link
 	cd interop && go run ./faults $(FAULTS)
 
+KILLS ?= 50
+chaos: ## kill a rudp server under load again and again, behind a relay that loses and duplicates; KILLS=500 for long
+	cd interop && LUPINE_KILLS=$(KILLS) go test -count=1 -v -timeout 0 -run '^TestKill$$' ./rudp
+
 ci: ## what CI runs; installs Debian packages
 	.ci/run
 
-.PHONY: help demo test race generate lint bench bench-codec goodput sim fuzz protobuf-conformance descriptors descriptors-short googleapis ci conformance grpc-interop peers hostile h2spec differential faults hostile-doc hostile-reference
+.PHONY: chaos help demo test race generate lint bench bench-codec goodput sim fuzz protobuf-conformance descriptors descriptors-short googleapis ci conformance grpc-interop peers hostile h2spec differential faults hostile-doc hostile-reference

@@ -3,6 +3,7 @@ package rudp
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strconv"
@@ -157,7 +158,14 @@ func TestRebind(t *testing.T) {
 // soon after the server is back.
 func TestKill(t *testing.T) {
 	t.Parallel()
-	const kills = 4
+	kills := 4
+	if s := os.Getenv("LUPINE_KILLS"); s != "" { // make chaos
+		n, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kills = n
+	}
 	ledger := filepath.Join(t.TempDir(), "ledger")
 	s := start(t, "127.0.0.1:0", ledger)
 	_, r := relayed(t, s.addr, sim.NetConfig{Link: sim.LinkConfig{Loss: 100, Duplicate: 50}})
