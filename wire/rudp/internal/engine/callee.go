@@ -104,7 +104,7 @@ func (c *Conn) readRequest(now int64, s *slot) *Error {
 			return nil
 		}
 	}
-	for in.read < in.have && !in.discard {
+	for in.read < in.have && !in.discard && !in.waits() {
 		var r Record
 		n, err := ParseRecord(v.record(c), false, c.rdict, int(c.local.MaxHeader), &r)
 		if err == ErrShort {

@@ -207,7 +207,7 @@ func (c *Conn) readReply(now int64, s *slot) *Error {
 		return nil
 	}
 	v := c.view(s)
-	for in.read < in.have && !in.discard {
+	for in.read < in.have && !in.discard && !in.waits() {
 		var r Record
 		n, err := ParseRecord(v.record(c), true, c.rdict, int(c.local.MaxHeader), &r)
 		if err == ErrShort {

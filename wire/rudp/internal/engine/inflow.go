@@ -19,6 +19,7 @@ type inflow struct {
 	// msgEnd; wanted is room asked for.
 	reserved, wanted int64
 	msgEnd           uint64 // 0: not known
+	looks            uint8  // at the message's prefix, with more to come
 	asked            int64  // when room was asked for
 	booked           int64  // what of tiles counts in the budget beside reservations
 
@@ -36,6 +37,10 @@ func (in *inflow) reset(credit uint64, now int64) {
 
 // whole reports whether all of the stream came.
 func (in *inflow) whole() bool { return in.ended && in.have == in.end }
+
+// waits reports whether the message in work has more to come, and its prefix was
+// looked at with the limit that the owner may have set since.
+func (in *inflow) waits() bool { return in.have < in.msgEnd && in.looks > 1 }
 
 // check looks at [lo, hi) of a stream frame, with F or not, before it is taken in.
 func (in *inflow) check(f *Frame) *Error {

@@ -185,6 +185,7 @@ func (c *Conn) takeMessage(now int64, s *slot, r *Record, n int, v *view) bool {
 	}
 	in.msgEnd = in.read + uint64(n) + r.Length
 	if in.have < in.msgEnd {
+		in.looks = min(in.looks+1, 2)
 		if s.messages > 0 && s.kind == lupine.Unary {
 			c.refuseMessage(now, s, lupine.Unimplemented, "a unary call has one message each way")
 		}
@@ -211,7 +212,7 @@ func (c *Conn) takeMessage(now int64, s *slot, r *Record, n int, v *view) bool {
 	s.half = e.End
 	v.advance(c, n+length)
 	in.taken -= r.Length // until it is Consumed
-	in.msgEnd, in.since, in.mark = 0, now, in.have
+	in.msgEnd, in.looks, in.since, in.mark = 0, 0, now, in.have
 	c.unreserve(s)
 	c.emit(e)
 	return true
