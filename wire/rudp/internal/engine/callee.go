@@ -74,7 +74,7 @@ func (c *Conn) begin(now int64, s *slot, seq uint64) {
 	s.gotRecord, s.messages, s.kind = false, 0, lupine.Unary
 	s.wantGrant, s.wantEnded = false, false
 	s.endReason = ""
-	s.eager = false
+	s.eager, s.again = false, false
 	s.acksAt, s.inPacket, s.resentAt, s.grantedAt = c.acksSent, 0, 0, now
 	c.theirsBusy++
 	c.Stats.Came++

@@ -196,7 +196,9 @@ func (c *Conn) putLost() {
 		}
 		if s.again {
 			s.again = false
-			if n := s.out.total(); n <= uint64(c.mtu) {
+			if n := s.out.total(); s.out.next == 0 {
+				// Its first time comes with the opening frames.
+			} else if n <= uint64(c.mtu) {
 				s.out.lose(0, n)
 			} else {
 				s.out.lose(0, min(s.out.next, 512))
