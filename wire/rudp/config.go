@@ -33,6 +33,10 @@ type Config struct {
 	// MaxSessions bounds a listener's sessions, handshakes included; who comes further
 	// is told BUSY. Zero means 16,384. It cannot be turned off.
 	MaxSessions int
+	// MaxHandshakes bounds a listener's sessions whose handshake goes on. When there are as
+	// many, the newest of the address with most of them gives way to another address.
+	// Zero means 512. It cannot be turned off.
+	MaxHandshakes int
 	// MaxHeaderBytes bounds the metadata of one header or trailer, counting 32 bytes
 	// for each field. Zero means 8 KiB. It cannot be turned off.
 	MaxHeaderBytes int
@@ -87,6 +91,7 @@ const (
 	DefaultMaxSlots         = 256
 	DefaultMaxSlotsTop      = 4096
 	DefaultMaxSessions      = 16384
+	DefaultMaxHandshakes    = 512
 	DefaultMaxHeaderBytes   = 8 << 10
 	DefaultFirstCredit      = 68 << 10
 	DefaultMaxWindow        = 8 << 20
@@ -125,6 +130,7 @@ func (c Config) withDefaults() (Config, error) {
 	}{
 		{"MaxSlots", &c.MaxSlots, DefaultMaxSlots}, {"MaxSlotsTop", &c.MaxSlotsTop, DefaultMaxSlotsTop},
 		{"MaxSessions", &c.MaxSessions, DefaultMaxSessions}, {"MaxHeaderBytes", &c.MaxHeaderBytes, DefaultMaxHeaderBytes},
+		{"MaxHandshakes", &c.MaxHandshakes, DefaultMaxHandshakes},
 		{"FirstCredit", &c.FirstCredit, DefaultFirstCredit}, {"MaxWindow", &c.MaxWindow, DefaultMaxWindow},
 		{"Assembly", &c.Assembly, DefaultAssembly}, {"ReceiveBudget", &c.ReceiveBudget, DefaultReceiveBudget},
 		{"ReplyBudget", &c.ReplyBudget, DefaultReplyBudget}, {"ReplyTotal", &c.ReplyTotal, DefaultReplyTotal},

@@ -190,6 +190,44 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
+// TestHandshakes: one address that begins handshakes and ends none keeps no other
+// address out.
+func TestHandshakes(t *testing.T) {
+	secured, client := testTLS(t)
+	limited := Config{TLS: secured, MaxHandshakes: 8, Stats: new(Stats)}
+	l, addr := server(t, limited)
+	c := foe(t, 1, addr)
+	packet := func(id, number uint64, cookie []byte) []byte {
+		b := engine.AppendHello(nil, &engine.Hello{Mode: engine.ModeTLS, From: uint32(id) | 1, ID: id, Number: number, Cookie: cookie})
+		b = append(b, byte(engine.TypePing))
+		for len(b) < engine.BaseMTU-4 {
+			b = append(b, byte(engine.TypePad))
+		}
+		return engine.AppendCRC(b, 0)
+	}
+	for range 40 {
+		id := rand.Uint64() | 1
+		c.Write(packet(id, 0, nil))
+		waitFor(t, c, id, func(b []byte) bool {
+			r, d := engine.ParseRetry(b)
+			if d == engine.DropNone {
+				c.Write(packet(id, 1, r.Cookie))
+			}
+			return true
+		})
+	}
+	conn := dialEcho(t, addr, Config{TLS: client})
+	if _, err := say(soon(t), conn, []byte("let me in")); err != nil {
+		t.Fatal(err)
+	}
+	l.mu.Lock()
+	greeting := len(l.greeting)
+	l.mu.Unlock()
+	if n := limited.Stats.greeting.Load(); greeting > 8 || n < 30 {
+		t.Errorf("%d handshakes go on, %d were one too many", greeting, n)
+	}
+}
+
 // waitFor reads answers to id until f has seen enough, and returns their bytes.
 func waitFor(t *testing.T, c *net.UDPConn, id uint64, f func([]byte) bool) (n int) {
 	t.Helper()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -39,6 +40,7 @@ type listener struct {
 	mu       sync.Mutex
 	hellos   map[helloName]*session
 	sessions map[*session]struct{}
+	greeting []*session // those in their handshake, the newest last
 	draining bool
 	closed   bool
 	done     bool          // empty is closed
@@ -135,22 +137,78 @@ func (l *listener) Serve() error {
 	}
 }
 
-// accept makes a session of a client whose address is proven. It returns nil if there
-// is no room.
+// accept returns the session of a client whose address is proven, and makes it if it is
+// new. It returns nil if there is no room.
 func (l *listener) accept(now int64, p *engine.Packet) *session {
+	s, victim := l.admit(now, p)
+	if victim != nil {
+		victim.mu.Lock()
+		victim.eng.Close(now, engine.CodeBusy, "others came (limit MaxHandshakes)")
+		victim.settle()
+		victim.gone(errOthers)
+		victim.mu.Unlock()
+	}
+	return s
+}
+
+var errOthers = errors.New("too many handshakes of one address (limit MaxHandshakes)")
+
+// crowding returns the handshake that gives way to another one of an address, or nil if
+// that is the one with most of them. l.mu is held.
+func (l *listener) crowding(from netip.Addr) *session {
+	count := make(map[netip.Addr]int)
+	count[from]++
+	most := from
+	for _, s := range l.greeting {
+		a := s.from.from.Addr()
+		if count[a]++; count[a] > count[most] {
+			most = a
+		}
+	}
+	for i := len(l.greeting) - 1; i >= 0 && most != from; i-- {
+		if s := l.greeting[i]; s.from.from.Addr() == most {
+			return s
+		}
+	}
+	return nil
+}
+
+// greeted notes that the handshake of s is over. The lock of s is held.
+func (l *listener) greeted(s *session) {
+	l.mu.Lock()
+	l.ungreet(s)
+	l.mu.Unlock()
+}
+
+// ungreet forgets that s is in its handshake. l.mu is held.
+func (l *listener) ungreet(s *session) {
+	if i := slices.Index(l.greeting, s); i >= 0 {
+		l.greeting = slices.Delete(l.greeting, i, i+1)
+	}
+}
+
+// admit is accept, but that somebody may have to give way.
+func (l *listener) admit(now int64, p *engine.Packet) (s, victim *session) {
 	name := helloName{p.From, p.Hello.ID}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if s := l.hellos[name]; s != nil {
-		return s
+		return s, nil
 	}
 	if l.draining || l.closed {
-		return nil
+		return nil, nil
 	}
-	s := &session{l: l, srv: l.srv, routes: &l.routes, workers: &l.workers, from: name}
+	if len(l.greeting) >= l.config.MaxHandshakes {
+		l.config.Stats.greeting.Add(1)
+		if victim = l.crowding(p.From.Addr()); victim == nil {
+			return nil, nil
+		}
+		l.ungreet(victim)
+	}
+	s = &session{l: l, srv: l.srv, routes: &l.routes, workers: &l.workers, from: name}
 	if !l.table.add(s) {
 		l.config.Stats.sessions.Add(1)
-		return nil
+		return nil, victim
 	}
 	ec := l.config.engine(true)
 	ec.Server, ec.ID, ec.Index, ec.PeerIndex = true, p.Hello.ID, s.index, p.Hello.From
@@ -169,7 +227,8 @@ func (l *listener) accept(now int64, p *engine.Packet) *session {
 	s.peerInfo = &lupine.Peer{Wire: "rudp", LocalAddr: l.sock.Local().String(), RemoteAddr: p.From.String(), SameHost: sameHost(p.From.Addr())}
 	s.hello.start()
 	l.hellos[name], l.sessions[s] = s, struct{}{}
-	return s
+	l.greeting = append(l.greeting, s)
+	return s, victim
 }
 
 // gone forgets a session. Its lock is held.
@@ -178,6 +237,7 @@ func (l *listener) gone(s *session) {
 	l.mu.Lock()
 	delete(l.hellos, s.from)
 	delete(l.sessions, s)
+	l.ungreet(s)
 	l.checkEmpty()
 	l.mu.Unlock()
 }

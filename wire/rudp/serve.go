@@ -192,6 +192,9 @@ func (l *listener) busy() string {
 	if l.draining || l.closed {
 		return "the server is shutting down"
 	}
+	if len(l.sessions) < l.config.MaxSessions {
+		return "too many handshakes go on (limit MaxHandshakes)"
+	}
 	return "the server has as many sessions as it takes (limit MaxSessions)"
 }
 

@@ -124,6 +124,7 @@ func (s *session) event(now int64, ev *engine.Event) {
 	case engine.EventOpen:
 		s.isOpen = true
 		if s.l != nil {
+			s.l.greeted(s)
 			s.describe(s.l.sock.Local(), s.from.from)
 		}
 		s.refresh()

@@ -13,6 +13,7 @@ import (
 type Stats struct {
 	engine   [engine.NumLimits]atomic.Uint64
 	sessions atomic.Uint64 // MaxSessions
+	greeting atomic.Uint64 // MaxHandshakes
 	messages atomic.Uint64 // lupine's MaxReceive
 	retries  atomic.Uint64 // HELLOs of addresses that are not proven, answered with a cookie
 	dropped  atomic.Uint64 // datagrams that were not taken: tag, kind, index
@@ -35,7 +36,7 @@ func (s *Stats) All() iter.Seq2[string, uint64] {
 				return
 			}
 		}
-		_ = yield("sessions", s.sessions.Load()) && yield("message-size", s.messages.Load()) &&
+		_ = yield("sessions", s.sessions.Load()) && yield("handshakes", s.greeting.Load()) && yield("message-size", s.messages.Load()) &&
 			yield("retries", s.retries.Load()) && yield("dropped", s.dropped.Load()) && yield("unknown-session", s.unknown.Load())
 	}
 }
