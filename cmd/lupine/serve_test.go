@@ -114,13 +114,17 @@ const guideService = "routeguide.v1.RouteGuide/"
 
 func TestServeAndCall(t *testing.T) {
 	socket := filepath.ToSlash(filepath.Join(shortDir(t), "g.sock"))
-	p := startLupine(t, nil, "serve", "--listen", "grpc://127.0.0.1:0", "--listen", "grpcs://127.0.0.1:0", "--self-signed", "--listen", "unix://"+socket)
-	plain, secure, unix := p.line(t), p.line(t), p.line(t)
+	p := startLupine(t, nil, "serve", "--listen", "grpc://127.0.0.1:0", "--listen", "grpcs://127.0.0.1:0", "--self-signed", "--listen", "unix://"+socket,
+		"--listen", "rudp://127.0.0.1:0", "--listen", "rudps://127.0.0.1:0")
+	plain, secure, unix, udp, secureUDP := p.line(t), p.line(t), p.line(t), p.line(t), p.line(t)
 	if !strings.HasPrefix(plain, "grpc://127.0.0.1:") || strings.HasSuffix(plain, ":0") || !strings.HasPrefix(secure, "grpcs://127.0.0.1:") || unix != "unix://"+socket {
 		t.Fatalf("serve printed %q, %q and %q", plain, secure, unix)
 	}
+	if !strings.HasPrefix(udp, "rudp://127.0.0.1:") || !strings.HasPrefix(secureUDP, "rudps://127.0.0.1:") {
+		t.Fatalf("serve printed %q and %q", udp, secureUDP)
+	}
 	const berlin = `{"latitude":525200000,"longitude":134050000}`
-	for _, args := range [][]string{{plain}, {"-insecure", secure}, {unix}} {
+	for _, args := range [][]string{{plain}, {"-insecure", secure}, {udp}, {"-insecure", secureUDP}, {unix}} {
 		call := func(data, method string) ran {
 			all := append(append([]string{"call", "-d", data}, args...), guideService+method)
 			return lupineRun(t, all...)
@@ -141,9 +145,9 @@ func TestServeAndCall(t *testing.T) {
 			`detail: google.rpc.BadRequest {"fieldViolations":[{"field":"latitude","description":`,
 			"what to do: correct the request").stdout(t, "")
 	}
-	// What the first two callers left is there for the third, whatever the wire.
+	// What the others left is there for the last, whatever the wire.
 	r := lupineRun(t, "call", "-d", `{"location":`+berlin+`}`, plain, guideService+"RouteChat").want(t, 0)
-	if strings.Count(r.out, "\n") != 3 || !strings.Contains(r.out, "from "+unix) {
+	if strings.Count(r.out, "\n") != 5 || !strings.Contains(r.out, "from "+unix) {
 		t.Errorf("RouteChat printed\n%s", r.out)
 	}
 	r = lupineRun(t, "list", plain).want(t, 0)
@@ -154,6 +158,10 @@ func TestServeAndCall(t *testing.T) {
 	// The port is taken now.
 	r = lupineRun(t, "serve", "--listen", plain).want(t, exitTrouble, strings.TrimPrefix(plain, "grpc://"), "in use", "choose another with --listen")
 	r.stdout(t, "")
+	lupineRun(t, "serve", "--listen", udp).want(t, exitTrouble, strings.TrimPrefix(udp, "rudp://"), "in use", "choose another with --listen").stdout(t, "")
+	lupineRun(t, "call", secureUDP, guideService+"GetFeature").want(t, exitFailed, "UNAVAILABLE (14)", "certificate", "executed: no")
+	lupineRun(t, "call", "--timeout", "2s", "rudps://"+strings.TrimPrefix(udp, "rudp://"), guideService+"GetFeature").want(t, exitFailed, "executed: no")
+	lupineRun(t, "call", "--timeout", "2s", "rudp://127.0.0.1:1", guideService+"GetFeature").want(t, exitFailed, "127.0.0.1:1", "executed: no")
 
 	if runtime.GOOS == "windows" {
 		return // no signals to be sent there

@@ -80,7 +80,7 @@ func (s *session) send() {
 	}
 	b.Reset()
 	batchPool.Put(b)
-	s.sending = false
+	s.notSending()
 	s.events(clock())
 	s.arm()
 	if s.l != nil && !s.left && s.eng.Over() {
@@ -103,10 +103,39 @@ func (s *session) sendBehind(b *engine.Batch, next int) {
 	b.Reset()
 	batchPool.Put(b)
 	if s.dead != nil {
-		s.sending = false
+		s.notSending()
 		return
 	}
 	s.send()
+}
+
+// notSending gives the sender's role back. The lock is held.
+func (s *session) notSending() {
+	s.sending = false
+	if s.sent != nil {
+		close(s.sent)
+		s.sent = nil
+	}
+}
+
+// sentAll waits until nobody is sending, but no longer than lingerMost. The lock is held
+// before and after, but not throughout.
+func (s *session) sentAll() {
+	if !s.sending {
+		return
+	}
+	if s.sent == nil {
+		s.sent = make(chan struct{})
+	}
+	sent := s.sent
+	s.mu.Unlock()
+	late := time.NewTimer(lingerMost)
+	defer late.Stop()
+	select {
+	case <-sent:
+	case <-late.C:
+	}
+	s.mu.Lock()
 }
 
 // hint tells the engine what the socket said. The lock is held.

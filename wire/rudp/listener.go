@@ -308,6 +308,7 @@ func (s *session) giveUpGreeting() {
 	defer s.mu.Unlock()
 	if !s.isOpen && s.dead == nil {
 		s.eng.Close(clock(), engine.CodeNone, "the server is shutting down")
+		s.flush(false) // before the session is gone
 		s.settle()
 	}
 }
@@ -318,6 +319,7 @@ func (l *listener) Close() error {
 		s.mu.Lock()
 		if s.dead == nil {
 			s.eng.Close(clock(), engine.CodeNone, "the server was closed")
+			s.flush(false) // before the session is gone
 			s.settle()
 			s.gone(net.ErrClosed)
 		}

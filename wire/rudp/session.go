@@ -39,7 +39,8 @@ type session struct {
 
 	// Who sends: see flush.go.
 	sending  bool
-	soon     bool // flushSoon has a goroutine that will send
+	sent     chan struct{} // closed when nobody is; nil: nobody waits for that
+	soon     bool          // flushSoon has a goroutine that will send
 	timer    *time.Timer
 	armed    int64 // when it fires; 0: not set
 	houseDue int64
@@ -343,6 +344,8 @@ func (s *session) Close() error {
 		s.shut = true
 		s.goDown(net.ErrClosed)
 		s.eng.Close(clock(), engine.CodeNone, "")
+		s.flush(false) // before the session is gone
+		s.sentAll()    // who sends now sends this, too; the process may end right after us
 		s.settle()
 		s.watchBehind()
 		if s.dead == nil {
