@@ -278,6 +278,9 @@ func (c *Conn) unlazy() {
 	if r.lazy && !r.over {
 		r.lazy, r.elicits = false, true
 		lv := &c.levels[LevelData]
+		if c.inUse == 0 && lv.eliciting == 0 {
+			c.session.waitFrom(c.now) // nobody has waited so far
+		}
 		lv.eliciting++
 		lv.lastSent = max(lv.lastSent, r.time)
 	}

@@ -475,9 +475,6 @@ func (e *node) lost() bool {
 	if p := e.peer; p != nil && p.conn.phase >= phaseClosing && strings.Contains(p.conn.session.reason, "HandshakeTimeout") {
 		return true // it never heard that the handshake was done
 	}
-	if p := e.peer; p != nil && p.drained && !p.open {
-		return true // it closed in the midst of the handshake
-	}
 	return e.peer == nil || e.peer.dead || e.closed || e.peer.closed || e.hinted && !e.peer.alive() || e.now()-e.heard >= e.p.cfg.lostAfter
 }
 
