@@ -254,6 +254,9 @@ func (e *node) sendBatch(b *Batch, before int) {
 		e.p.send(to, d.ECN, b.Bytes(i))
 	}
 	if len(b.List) > 0 {
+		if !e.probed { // the engine has said something of its own accord
+			e.tick.input()
+		}
 		e.checkFlight(before)
 		if e.w.bug.sent != nil {
 			e.w.bug.sent(e)
