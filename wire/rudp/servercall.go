@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/lupine-rpc/lupine"
@@ -38,9 +39,10 @@ type serverCall struct {
 
 	recvWait, sendWait waiter
 	// The receiver's.
-	held  inMessage // taken and not decoded in time
-	first bool      // a message was taken
-	sizes sizeHint  // of a stream's replies; the sender's
+	held  inMessage     // taken and not decoded in time
+	first bool          // a message was taken
+	asked atomic.Uint32 // its compression, which is the replies' too; the sender reads it
+	sizes sizeHint      // of a stream's replies; the sender's
 }
 
 var serverCallPool = sync.Pool{New: func() any { return new(serverCall) }}
@@ -299,6 +301,9 @@ func (c *serverCall) handle(reply *engine.Message) (failed *lupine.Error) {
 // replyComp is what replies are compressed with.
 func (c *serverCall) replyComp() engine.Compression {
 	how, ok := compression(c.Compressor)
+	if c.Compressor == "" && c.route.Method.Kind.ManyRequests() {
+		how = engine.Compression(c.asked.Load())
+	}
 	p := c.s.eng.Peer()
 	if !ok || how == engine.CompressionNone || p == nil || p.Compression&(1<<(how-1)) == 0 {
 		return engine.CompressionNone
@@ -337,7 +342,10 @@ func (c *serverCall) Recv(ctx context.Context, m any) error {
 		}
 		if !c.first {
 			c.first = true
-			c.Compressor = compressorName(c.held.comp) // replies are compressed as the first request
+			c.asked.Store(uint32(c.held.comp))
+			if !c.route.Method.Kind.ManyRequests() { // the handler has not begun
+				c.Compressor = compressorName(c.held.comp)
+			}
 		}
 	}
 	n, err := c.held.decode(ctx, c.route.Method.Codec, m, c.MaxReceive())
