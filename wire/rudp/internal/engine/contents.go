@@ -196,12 +196,11 @@ func (c *Conn) putLost() {
 		}
 		if s.again {
 			s.again = false
-			if n := s.out.total(); s.out.next == 0 {
-				// Its first time comes with the opening frames.
-			} else if n <= uint64(c.mtu) {
+			// What was not sent yet has its first time still to come.
+			if n := min(s.out.total(), s.out.next); n <= uint64(c.mtu) {
 				s.out.lose(0, n)
 			} else {
-				s.out.lose(0, min(s.out.next, 512))
+				s.out.lose(0, min(n, 512))
 			}
 		}
 		for len(s.out.lost) > 0 && !s.out.settled {
