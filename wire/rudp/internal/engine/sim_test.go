@@ -39,7 +39,9 @@ func TestSim(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(800)) // a schedule keeps little and drops much
+	// A schedule keeps little and drops much, but what its pools hold outlives two collections.
+	defer debug.SetGCPercent(debug.SetGCPercent(800))
+	defer debug.SetMemoryLimit(debug.SetMemoryLimit(1 << 30))
 	workers := int(number(sim.EnvWorkers, 1))
 	r := sim.Run(budget, number(sim.EnvFirst, 1), workers, func() func(uint64, sim.Tally) (bool, error) {
 		memory := newScratch()
