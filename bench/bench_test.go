@@ -171,7 +171,7 @@ func made(cells map[[2]string]float64) *results {
 	r := &results{}
 	for k, v := range cells {
 		c := &cellResult{Work: k[0], Pair: k[1], Median: figures{}}
-		for _, f := range []figure{p50, p99, rate, cpu, cpuClient, cpuServer, allocs, ioClient, ioServer, memory} {
+		for _, f := range []figure{p50, p99, rate, cpu, cpuClient, cpuServer, allocs, allocsClient, allocsServer, ioClient, ioServer, memory} {
 			c.Median[f] = v
 		}
 		r.Cells = append(r.Cells, c)
