@@ -254,6 +254,11 @@ func (f *Frame) explainStream(w io.Writer, dict *ReadDict, name string) {
 		fmt.Fprintln(w)
 		explainFields(w, &h.Fields, dict)
 	}
+	explainRecords(w, b, reply, dict)
+}
+
+// explainRecords explains what a stream has from its beginning, behind the head.
+func explainRecords(w io.Writer, b []byte, reply bool, dict *ReadDict) {
 	for len(b) > 0 {
 		var r Record
 		n, err := ParseRecord(b, reply, dict, explainLimit, &r)
