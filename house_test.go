@@ -26,6 +26,7 @@ var imports = map[string][]string{
 	"balance":                {"."},
 	"codec/protobuf":         {".", "google.golang.org/protobuf/..."},
 	"internal/grpcmsg":       {".", "github.com/klauspost/compress/..."},
+	"internal/race":          {},
 	"internal/workers":       {},
 	"wire/inproc":            {".", "internal/workers"},
 	"wire/h2":                {".", "naming", "internal/grpcmsg", "internal/workers", "wire/h2/internal/...", "golang.org/x/sys/...", "golang.org/x/net/http/httpproxy"},
@@ -36,7 +37,7 @@ var imports = map[string][]string{
 	"wires":                  {".", "naming", "wire/..."},
 	"reflection":             {".", "google.golang.org/protobuf/..."},
 	"health":                 {".", "google.golang.org/protobuf/..."},
-	"rpctest":                {".", "internal/testpb", "codec/protobuf", "google.golang.org/protobuf/...", "go.uber.org/goleak"},
+	"rpctest":                {".", "internal/race", "internal/testpb", "codec/protobuf", "google.golang.org/protobuf/...", "go.uber.org/goleak"},
 	"rpctest/sim":            {},
 	// Generated code: messages and stubs.
 	"internal/testpb":             {".", "codec/protobuf", "google.golang.org/protobuf/..."},

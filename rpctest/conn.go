@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/race"
 	"github.com/lupine-rpc/lupine/internal/testpb"
 )
 
@@ -91,7 +92,7 @@ func optResults(e *env) {
 // optNoAllocation: passing options costs nothing. The work of the wire is the
 // same with and without them, so the difference is theirs.
 func optNoAllocation(e *env) {
-	if raceEnabled {
+	if race.Enabled {
 		e.Skip("the race detector allocates")
 	}
 	c := e.start(&service{})

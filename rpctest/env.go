@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/race"
 	"github.com/lupine-rpc/lupine/internal/testpb"
 )
 
@@ -40,7 +41,7 @@ func newEnv(t *testing.T, w Wire, info lupine.WireInfo) *env {
 }
 
 // light reports whether the heaviest behaviours are to be made smaller.
-func (e *env) light() bool { return raceEnabled || testing.Short() || e.wire.Light }
+func (e *env) light() bool { return race.Enabled || testing.Short() || e.wire.Light }
 
 // forever returns a context without a deadline, which ends all the same when the
 // behaviour hangs.

@@ -10,6 +10,7 @@ import (
 	"github.com/lupine-rpc/lupine/codec/protobuf"
 	"github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/bench"
 	"github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/test3"
+	"github.com/lupine-rpc/lupine/internal/race"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -77,7 +78,7 @@ func TestArenaReuse(t *testing.T) {
 
 // Once an arena has seen messages like it, a message takes no memory.
 func TestArenaAllocations(t *testing.T) {
-	if racing {
+	if race.Enabled {
 		t.Skip("the race detector allocates too")
 	}
 	src, err := proto.Marshal(traces(4, 20))
@@ -171,7 +172,7 @@ func TestArenaApart(t *testing.T) {
 
 // An arena does not keep what one huge message took.
 func TestArenaKeeps(t *testing.T) {
-	if racing {
+	if race.Enabled {
 		t.Skip("the race detector allocates too")
 	}
 	huge := &bench.Strings{Values: []string{strings.Repeat("x", 8<<20)}}

@@ -18,6 +18,7 @@ import (
 	_ "github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/opaque"
 	_ "github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/test2"
 	_ "github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/test3"
+	"github.com/lupine-rpc/lupine/internal/race"
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -309,7 +310,7 @@ func (r *filler) mutate(b []byte) []byte {
 
 func TestDifferential(t *testing.T) {
 	rounds := 150
-	if testing.Short() || racing {
+	if testing.Short() || race.Enabled {
 		rounds = 30
 	}
 	for _, mt := range messageTypes() {

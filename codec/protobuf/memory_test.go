@@ -13,6 +13,7 @@ import (
 	"github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/bench"
 	"github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/test2"
 	"github.com/lupine-rpc/lupine/codec/protobuf/internal/testpb/test3"
+	"github.com/lupine-rpc/lupine/internal/race"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -33,13 +34,10 @@ func inUse() int {
 	return int(stats.HeapAlloc)
 }
 
-// racing is whether the race detector is on.
-var racing bool
-
 // What a Decode allocates is bounded by the bytes that are there, whatever
 // they announce.
 func TestMemoryBound(t *testing.T) {
-	if racing {
+	if race.Enabled {
 		t.Skip("the race detector allocates too")
 	}
 	const size = 1 << 20
@@ -136,7 +134,7 @@ func TestRegions(t *testing.T) {
 }
 
 func TestAllocations(t *testing.T) {
-	if racing {
+	if race.Enabled {
 		t.Skip("the race detector allocates too")
 	}
 	c := protobuf.Codec{}

@@ -17,6 +17,7 @@ import (
 	xhttp2 "golang.org/x/net/http2"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/race"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
 )
 
@@ -497,7 +498,7 @@ func TestRapidReset(t *testing.T) {
 
 // TestAllocs counts the allocations of a unary call, both ends together.
 func TestAllocs(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	conn := dialEcho(t, serveEcho(t, echo{}, Config{}).addr, Config{})

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/race"
 	"github.com/lupine-rpc/lupine/internal/testpb"
 	"github.com/lupine-rpc/lupine/wire/inproc"
 )
@@ -326,7 +327,7 @@ func TestPeer(t *testing.T) {
 // TestAllocs counts what a unary call allocates: the handler's context, request
 // and reply with a string each, and the handler's reply.
 func TestAllocs(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	client := dial(t, lupine.DialConfig{}, serve(t, lupine.ServerConfig{}, echo{}))

@@ -3,12 +3,14 @@ package rudp
 import (
 	"context"
 	"testing"
+
+	"github.com/lupine-rpc/lupine/internal/race"
 )
 
 // TestAllocs: a call costs its messages and an eighth of a ServerCall, at both ends
 // together, encrypted or not (docs/rudp.md, 8.4).
 func TestAllocs(t *testing.T) {
-	if raceEnabled {
+	if race.Enabled {
 		t.Skip("the race detector allocates")
 	}
 	server, client := testTLS(t)

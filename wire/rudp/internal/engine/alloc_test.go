@@ -3,6 +3,8 @@ package engine
 import (
 	"crypto/tls"
 	"testing"
+
+	"github.com/lupine-rpc/lupine/internal/race"
 )
 
 // pair is two ends without a network: what one sends the other has at once.
@@ -80,6 +82,9 @@ func (p *pair) do(t testing.TB) {
 
 // TestAllocations: a call of steady state allocates nothing in the engines.
 func TestAllocations(t *testing.T) {
+	if race.Enabled {
+		t.Skip("the race detector allocates")
+	}
 	for name, seal := range seals(t) {
 		p := newPair(t, seal)
 		for range 100 {

@@ -1,6 +1,0 @@
-//go:build race
-
-package protobuf_test
-
-// The race detector allocates too.
-func init() { racing = true }

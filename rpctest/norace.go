@@ -1,5 +1,0 @@
-//go:build !race
-
-package rpctest
-
-const raceEnabled = false

@@ -1,5 +1,0 @@
-//go:build !race
-
-package inproc_test
-
-const raceEnabled = false

@@ -1,5 +1,0 @@
-//go:build race
-
-package rudp
-
-const raceEnabled = true
