@@ -13,6 +13,9 @@ func (c *Conn) grant(now int64, s *slot) {
 		return
 	}
 	c.wantRoom(now, s)
+	if in.wanted > 0 {
+		return // it waits for its turn
+	}
 	if c.oneMessage(s) && in.msgEnd != 0 && in.credit > in.msgEnd {
 		return // all of it may come, and F
 	}

@@ -55,10 +55,7 @@ func opening(f *Frame) bool {
 
 // planted are the mistakes that a simulation must find, each within maxHunt
 // schedules. make makes one for one schedule. Of the table in docs/rudp.md, 8.5,
-// three are not here: a seq above the last that is taken while a call runs, which
-// no honest caller sends; A forgotten where an ACK left without the reply, which
-// PROBE mends; and PATH_RESPONSE taken from another address, which nobody sends.
-// A lazy reply that its callee sends again too is in TestPacketsTell.
+// one is not here: a lazy reply that its callee sends again too is in TestPacketsTell.
 var planted = []struct {
 	name string
 	make func() *bug
@@ -298,6 +295,51 @@ var planted = []struct {
 				e.conn.keyPhase ^= 1
 			}
 			return false
+		}}
+	}},
+	{"a seq above the last is taken while its slot runs", func() *bug {
+		return &bug{frame: func(e *node, _ *Packet, f *Frame) bool {
+			if s := e.entryOf(f); opening(f) && s != nil && (s.state == slotReceiving || s.state == slotRunning) && f.Call.Seq > s.seq {
+				s.state = slotDone
+			}
+			return false
+		}}
+	}},
+	{"an ACK for packets that were never sent is ignored", func() *bug {
+		return &bug{frame: func(e *node, _ *Packet, f *Frame) bool {
+			return f.Type == TypeAck && f.Ack.Largest >= e.conn.sent.next
+		}}
+	}},
+	{"bytes beyond a grant are taken", func() *bug {
+		return &bug{frame: func(e *node, _ *Packet, f *Frame) bool {
+			if s := e.entryOf(f); s != nil && f.Type.Stream() && f.Type&StreamReply == 0 && s.seq == f.Call.Seq {
+				s.in.credit = max(s.in.credit, f.Offset+uint64(len(f.Data)))
+			}
+			return false
+		}}
+	}},
+	{"it is forgotten that an ACK has left without the reply", func() *bug {
+		return &bug{sent: func(e *node) {
+			for _, s := range e.conn.theirs {
+				if s != nil && (s.state == slotReceiving || s.state == slotRunning) {
+					s.acksAt = e.conn.acksSent
+				}
+			}
+		}}
+	}},
+	{"a PATH_RESPONSE is taken from another address", func() *bug {
+		return &bug{frame: func(e *node, p *Packet, f *Frame) bool {
+			if f.Type == TypePathResponse && e.conn.path.trial {
+				p.From = e.conn.path.here
+			}
+			return false
+		}}
+	}},
+	{"GRANTs go beyond Assembly", func() *bug {
+		return &bug{begin: func(e *node) {
+			for _, x := range []*node{e, e.peer} {
+				x.conn.cfg.Assembly = 1 << 40
+			}
 		}}
 	}},
 	{"one bit of a message is wrong", func() *bug {

@@ -56,7 +56,10 @@ type node struct {
 	waiting  []*attempt
 	calls    int // of ours, under way
 	seen     seen
-	race     bool   // the next datagram comes from somebody else first
+	race     bool // the next datagram comes from somebody else first
+	cheat    int  // one more than which of cheats the peer is to try
+	tricked  bool // one of the two ends did
+	between  middleman
 	last     []byte // a datagram that arrived, for forgeries
 	tick     ticks
 	tls      script
@@ -210,7 +213,13 @@ func (e *node) take(p *Packet) {
 	if p.Kind == KindReset && e.w.bug.reset != nil {
 		e.w.bug.reset(e)
 	}
+	trick := e.cheated(p)
+	if trick != nil {
+		e.seen.begin(p)
+	}
 	e.conn.Receive(e.now(), p)
+	e.punished(trick)
+	e.checkAssembly()
 	if used, _ := e.p.budget.Used(); used > e.p.cfg.receive+longest {
 		e.w.fail(badMemory, "%v: %d bytes of messages are kept, of %d", e, used, e.p.cfg.receive)
 	}
@@ -421,7 +430,7 @@ func (e *node) gone(ev *Event) {
 	w := e.w
 	w.logf("%v is gone: %v %v", e, ev.Code, ev.Err)
 	w.did("session gone: " + ev.Code.String())
-	if ev.Code != CodeNone {
+	if ev.Code != CodeNone && !e.tricked {
 		w.fail(badPeer, "%v ended with %v: %v", e, ev.Code, ev.Err)
 	}
 	e.dead, e.down = true, true

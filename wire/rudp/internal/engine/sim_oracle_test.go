@@ -75,6 +75,9 @@ func (e *node) beforeFrame(_ *Conn, p *Packet, f *Frame) bool {
 			e.w.did("addresses proven")
 		}
 	}
+	if f.Type == TypeProbe {
+		e.probedFor(f)
+	}
 	return e.w.bug.frame != nil && e.w.bug.frame(e, p, f)
 }
 

@@ -46,15 +46,17 @@ type sideConfig struct {
 type op uint8
 
 const (
-	opCall  op = iota
-	opDrain    // one end of a session drains it
-	opClose    // one end closes it
-	opKeys     // one end updates its keys
-	opForge    // somebody sends the client a RESET that he made up, or copies datagrams
+	opCall   op = iota
+	opDrain     // one end of a session drains it
+	opClose     // one end closes it
+	opKeys      // one end updates its keys
+	opForge     // somebody sends the client a RESET that he made up, or copies datagrams
+	opCheat     // the other end breaks the protocol
+	opMiddle    // somebody on the path sends copies from an address of his own
 	numOps
 )
 
-var opNames = [numOps]string{"call", "drain", "close", "key update", "forged RESET"}
+var opNames = [numOps]string{"call", "drain", "close", "key update", "forged RESET", "dishonest peer", "middleman"}
 
 // step is one step of a program.
 type step struct {
@@ -117,7 +119,22 @@ func plan(seed uint64) *schedule {
 		s.steps = slices.Insert(s.steps, 1+r.IntN(len(s.steps)), s.planStep(r))
 	}
 	s.faults = s.planFaults(r, max(span, 100*ms))
+	s.planHostile(sim.NewRand(seed, 4))
 	return s
+}
+
+// planHostile adds who means harm.
+func (s *schedule) planHostile(r sim.Rand) {
+	add := func(st step) {
+		st.after, st.host, st.value = planGap(r, false)%(20*ms), int8(r.IntN(s.clients)), r.Int64()
+		s.steps = slices.Insert(s.steps, 1+r.IntN(len(s.steps)), st)
+	}
+	if r.Chance(6) {
+		add(step{op: opCheat, server: r.Chance(70)})
+	}
+	if r.Chance(6) {
+		add(step{op: opMiddle, server: true})
+	}
 }
 
 func planSide(r sim.Rand) sideConfig {

@@ -302,6 +302,9 @@ func (p *process) send(to netip.AddrPort, ecn byte, b []byte) {
 			p.w.fail(badAddress, "%d bytes were sent to %v, which has sent %d and proven nothing", a.out, to, a.in)
 		}
 	}
+	if p.server {
+		p.w.relay(to, ecn, b)
+	}
 	if err := p.socket.Send(to, ecn, b); err != nil {
 		panic(fmt.Sprint("the simulation sends from a closed socket: ", err))
 	}

@@ -65,6 +65,15 @@ var stories = []struct {
 			{after: 2861 * us, op: opForge, server: true},
 		},
 	}},
+	{"a message of up to two windows was granted without room for it in Assembly (seed 101)", schedule{
+		tls: true,
+		client: sideConfig{slots: 1, ackDelay: 10 * ms, keepAlive: s1, lostAfter: 10 * s1, idleTimeout: 300 * s1, replyBudget: 16 << 20,
+			credit: 64 << 10, assembly: 100e3, receive: receiveBudget},
+		steps: []step{
+			{op: opCall, call: callPlan{key: 15, req: []int32{0}, res: []int32{227852}, early: -1}},
+			{op: opCall, call: callPlan{key: 22, req: []int32{341}, res: []int32{118466}, early: -1}},
+		},
+	}},
 }
 
 // oneCall is a step: a unary call without peculiarities.

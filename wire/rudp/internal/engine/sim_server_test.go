@@ -49,6 +49,9 @@ func (p *process) bootServer() {
 // readServer gives a datagram to its session, or to the front of all.
 func (p *process) readServer(from netip.AddrPort, ecn byte, b []byte) {
 	if e := p.find(b); e != nil && Kind(b[0]) != KindHello {
+		if e.intercept(from, ecn, b) {
+			return
+		}
 		if e.race { // somebody on the path is faster, with a copy that is as good
 			e.race = false
 			p.w.did("datagrams that were copied and came first")

@@ -356,6 +356,12 @@ func (w *world) step(st *step) {
 		}
 	case opForge:
 		e.forge(st.value)
+	case opCheat:
+		e.cheat = 1 + int(st.value%int64(len(cheats)))
+	case opMiddle:
+		if e.server {
+			e.middle(st.value)
+		}
 	}
 }
 
