@@ -179,3 +179,52 @@ func TestJoined(t *testing.T) {
 		}
 	}
 }
+
+// TestWindowGrows: a stream's window follows what comes in a round trip, also where one
+// frame fills it.
+func TestWindowGrows(t *testing.T) {
+	for _, frame := range []uint32{1 << 14, 65535} {
+		cc, sc := testConfig(false), testConfig(true)
+		sc.MaxFrame = frame
+		p := newPairOf(t, 1, cc, sc)
+		s := p.client.testOpen(p.now, false)
+		body := make([]byte, 65536+5)
+		for range 64 {
+			p.client.Send(s, body, false, 64<<10)
+			p.run(func(ev Event) {
+				if ev.Kind == EventData {
+					p.server.Consumed(ev.Stream, len(ev.Data))
+				}
+			}, nil)
+		}
+		if got := p.server.streamTarget; got < 120<<10 { // twice a message: one at a time is on its way
+			t.Errorf("frames of %d bytes: the window is %d after 64 messages of 64 KiB", frame, got)
+		}
+	}
+}
+
+// TestPumpFinishes: what is left of a message is not left for a write of its own if it
+// is little.
+func TestPumpFinishes(t *testing.T) {
+	const limit = 64 << 10
+	p := newPair(t, 1)
+	p.run(nil, nil) // SETTINGS
+	a, b := p.client.testOpen(p.now, false), p.client.testOpen(p.now, false)
+	p.client.TakeOut(nil)
+	a.sendWindow = 1 << 20
+	p.client.Send(a, make([]byte, limit+5), false, limit)
+	if a.Pending() {
+		t.Errorf("%d bytes of %d were left over", a.PendingBytes(), limit+5)
+	}
+	p.client.Send(b, make([]byte, 5), false, limit)
+	if !b.Pending() {
+		t.Error("another stream was served beyond the limit")
+	}
+	p.client.TakeOut(nil)
+	b.sendWindow = 1 << 20
+	p.client.Send(a, make([]byte, 2*limit), false, limit)
+	p.client.Pump(limit)
+	if n := len(p.client.Out); n > limit+2*chunk {
+		t.Errorf("Out grew to %d bytes", n)
+	}
+}

@@ -91,12 +91,13 @@ type bdp struct {
 	best  int64 // highest rate seen, bytes a second
 }
 
-// sample sends the PING, when a stream's window has just been opened again.
-func (c *Conn) sample(now int64) {
+// sample sends the PING, when a stream's window has just been opened again and a frame
+// of n bytes has begun to come: the first that counts, since it may fill the window.
+func (c *Conn) sample(now, n int64) {
 	if c.bdp.under || c.streamTarget >= int64(c.cfg.MaxWindow) || !c.mayPing() {
 		return
 	}
-	c.bdp.under, c.bdp.bytes, c.bdp.sent = true, 0, now
+	c.bdp.under, c.bdp.bytes, c.bdp.sent = true, n, now
 	c.pingsInQuiet++
 	c.pingsOut++
 	c.Out = appendPing(c.Out, 0, pingBDP)

@@ -55,7 +55,7 @@ func (c *Conn) beginData(now int64, h frameHeader, ev *Event) *Error {
 	c.heard(now)
 	if c.bdp.due {
 		c.bdp.due = false
-		c.sample(now)
+		c.sample(now, n)
 	}
 	if n == 0 {
 		c.inData = false

@@ -208,10 +208,12 @@ func (c *Conn) popReady() *Stream {
 // the windows are used up. It reports whether there is more that could be sent
 // once Out has been taken.
 func (c *Conn) Pump(limit int) (more bool) {
+	var begun *Stream // whose message is almost through: a write for the rest costs more
 	for c.readyFirst != nil && c.sendWindow > 0 {
-		if len(c.Out) >= limit {
+		if len(c.Out) >= limit && c.readyFirst != begun {
 			return true
 		}
+		begun = nil
 		s := c.popReady()
 		most := chunk
 		if c.readyFirst == nil {
@@ -226,6 +228,9 @@ func (c *Conn) Pump(limit int) (more bool) {
 		s.pending = s.pending[n:]
 		if !last {
 			c.ready(s)
+			if len(s.pending) <= chunk {
+				begun = s
+			}
 			continue
 		}
 		s.pending = nil
