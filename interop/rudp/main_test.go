@@ -2,6 +2,7 @@ package rudp
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -20,6 +21,7 @@ const (
 	childLedger = "LUPINE_RUDP_LEDGER"
 	childSingly = "LUPINE_RUDP_SINGLY" // no batches of datagrams
 	childDrop   = "LUPINE_RUDP_DROP"   // of 1000 datagrams that come
+	childCaller = "LUPINE_RUDP_CALLER" // makes this test binary a client of a server there
 
 	// patience bounds what must happen soon.
 	patience = 20 * time.Second
@@ -27,17 +29,22 @@ const (
 
 // TestMain is also the server that tests start and kill.
 func TestMain(m *testing.M) {
-	if os.Getenv(childAddr) == "" {
+	run := serve
+	switch {
+	case os.Getenv(childCaller) != "":
+		run = callers
+	case os.Getenv(childAddr) == "":
 		os.Exit(m.Run())
 	}
-	if err := serve(); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
 // mark is the only method: its request is the name of a call, its handler writes that into
-// the ledger, which outlives the process, and returns it.
+// the ledger, which outlives the process, and returns it, after slowFor if the name begins
+// with slowName.
 var mark = &lupine.Method{
 	Service: "test.Ledger", Name: "Mark", Path: "/test.Ledger/Mark", Kind: lupine.Unary, Codec: lupine.RawCodec{},
 	NewRequest: func() any { return new(lupine.Raw) }, NewReply: func() any { return new(lupine.Raw) },
@@ -50,9 +57,16 @@ func serve() error {
 	}
 	srv := lupine.ServerConfig{}.NewServer()
 	srv.Register(&lupine.Service{Name: mark.Service, Methods: []lupine.Method{*mark}},
-		lupine.HandleUnary(mark, func(_ context.Context, r *lupine.Raw) (*lupine.Raw, error) {
+		lupine.HandleUnary(mark, func(ctx context.Context, r *lupine.Raw) (*lupine.Raw, error) {
 			if _, err := fmt.Fprintf(ledger, "%x\n", r.Bytes); err != nil { // one write
 				return nil, err
+			}
+			if bytes.HasPrefix(r.Bytes, []byte(slowName)) {
+				select {
+				case <-time.After(slowFor):
+				case <-ctx.Done():
+					return nil, ctx.Err()
+				}
 			}
 			return r, nil
 		}))
@@ -73,6 +87,11 @@ func serve() error {
 	return srv.Serve(context.Background())
 }
 
+const (
+	slowName = "slow"
+	slowFor  = 2 * time.Second
+)
+
 // server is a process that serves.
 type server struct {
 	cmd    *exec.Cmd
@@ -83,7 +102,12 @@ type server struct {
 // start starts a server at addr with the variables of env, and waits until it serves.
 func start(t *testing.T, addr, ledger string, env ...string) *server {
 	t.Helper()
-	cmd := exec.Command(os.Args[0])
+	return startWith(t, exec.Command(os.Args[0]), addr, ledger, env...)
+}
+
+// startWith is start with a command that runs this test binary.
+func startWith(t *testing.T, cmd *exec.Cmd, addr, ledger string, env ...string) *server {
+	t.Helper()
 	cmd.Env = append(append(os.Environ(), childAddr+"="+addr, childLedger+"="+ledger), env...)
 	cmd.Stderr = t.Output()
 	out, err := cmd.StdoutPipe()

@@ -76,6 +76,10 @@ type Config struct {
 	// NatKeepAlive is how often an idle client that hosts services shows that it is
 	// there. Zero means 25 s, negative means never.
 	NatKeepAlive time.Duration
+	// RebindGap is how often at most a client whose network seems to have changed looks for
+	// another way, and binds another socket. Zero means 1 s, negative means that a session
+	// keeps its socket.
+	RebindGap time.Duration
 	// HandshakeTimeout bounds what comes before the first call. Zero means 10 s.
 	HandshakeTimeout time.Duration
 	// StallTimeout is over what time a message that has begun must come at 256 B/s at
@@ -105,6 +109,7 @@ const (
 	DefaultLostAfter        = 10 * time.Second
 	DefaultIdleTimeout      = 5 * time.Minute
 	DefaultNatKeepAlive     = 25 * time.Second
+	DefaultRebindGap        = time.Second
 	DefaultHandshakeTimeout = 10 * time.Second
 	DefaultStallTimeout     = 10 * time.Second
 
@@ -154,7 +159,7 @@ func (c Config) withDefaults() (Config, error) {
 		def time.Duration
 	}{
 		{&c.AckDelay, DefaultAckDelay}, {&c.FirstPTO, DefaultFirstPTO}, {&c.KeepAlive, DefaultKeepAlive}, {&c.LostAfter, DefaultLostAfter},
-		{&c.IdleTimeout, DefaultIdleTimeout}, {&c.NatKeepAlive, DefaultNatKeepAlive}, {&c.HandshakeTimeout, DefaultHandshakeTimeout},
+		{&c.IdleTimeout, DefaultIdleTimeout}, {&c.NatKeepAlive, DefaultNatKeepAlive}, {&c.RebindGap, DefaultRebindGap}, {&c.HandshakeTimeout, DefaultHandshakeTimeout},
 		{&c.StallTimeout, DefaultStallTimeout},
 	} {
 		if *v.d == 0 {

@@ -72,10 +72,11 @@ func (s *session) send() {
 		next, err := s.write(b, 0)
 		s.mu.Lock()
 		if err == udp.ErrFull {
-			go s.sendBehind(b, next)
+			go s.sendBehind(b, next, s.sock)
 			return // it has the role now
 		}
 		s.hint(err)
+		s.takeWriter()
 		b.Reset()
 	}
 	b.Reset()
@@ -90,16 +91,17 @@ func (s *session) send() {
 }
 
 // sendBehind waits for the kernel so that nobody else has to, and goes on sending.
-func (s *session) sendBehind(b *engine.Batch, next int) {
+func (s *session) sendBehind(b *engine.Batch, next int, sock *udp.Socket) {
 	err := error(udp.ErrFull)
 	for err == udp.ErrFull {
-		if err = s.sock.Wait(); err == nil {
+		if err = sock.Wait(); err == nil {
 			next, err = s.write(b, next)
 		}
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.hint(err)
+	s.takeWriter()
 	b.Reset()
 	batchPool.Put(b)
 	if s.dead != nil {
@@ -112,6 +114,7 @@ func (s *session) sendBehind(b *engine.Batch, next int) {
 // notSending gives the sender's role back. The lock is held.
 func (s *session) notSending() {
 	s.sending = false
+	s.takeWriter()
 	if s.sent != nil {
 		close(s.sent)
 		s.sent = nil
@@ -146,6 +149,8 @@ func (s *session) hint(err error) {
 		s.eng.Hint(clock(), engine.HintUnreachable)
 	case udp.ErrTooLong:
 		s.eng.Hint(clock(), engine.HintTooLong)
+	case udp.ErrUnreachable:
+		s.lookAround(clock(), true)
 	}
 	// What else goes wrong shows by silence: a socket that is closed is closed by us.
 }
@@ -225,6 +230,7 @@ func (s *session) tick() {
 	if next := s.eng.Next(); next != 0 && next <= now {
 		s.eng.Tick(now)
 		s.events(now)
+		s.silent(now)
 	}
 	if now >= s.houseDue {
 		s.houseDue = now + housePeriod

@@ -49,8 +49,9 @@ type roles struct {
 	ticker   *time.Timer
 	wakeUp   chan struct{} // wakes the background reader; nil: it was not started
 
+	in *udp.Reader // the socket's: see rebind
+
 	// The reader's own.
-	in      *udp.Reader
 	rbuf    []byte
 	packets []engine.Packet
 }
@@ -80,10 +81,10 @@ const readMost = 4 * udp.ReadBytes
 
 // fill reads and opens what came: one datagram, or with many, which says that several
 // calls are there, all that is here, so that those who are woken answer together. The
-// reader calls it without the lock.
-func (s *session) fill(many bool) error {
+// reader calls it without the lock, with what s.in was when it had that.
+func (s *session) fill(in *udp.Reader, many bool) error {
 	s.packets = s.packets[:0]
-	got, err := s.in.Read(s.rbuf)
+	got, err := in.Read(s.rbuf)
 	if err != nil {
 		return err
 	}
@@ -97,7 +98,7 @@ func (s *session) fill(many bool) error {
 		got.N = 0
 	}
 	for at, ok := got.N, true; len(s.rbuf)-at >= udp.ReadBytes; at += got.N {
-		if got, ok, err = s.in.More(s.rbuf[at:]); !ok || err != nil {
+		if got, ok, err = in.More(s.rbuf[at:]); !ok || err != nil {
 			break
 		}
 		s.open(s.rbuf[at:], &got)
@@ -164,9 +165,9 @@ func (s *session) lead(ctx, watched context.Context, c *clientCall, w *waiter, w
 	s.passTo(caller)
 	over := false
 	for s.dead == nil && !over && !c.ready(want) {
-		many := s.calls.n > 1
+		many, in := s.calls.n > 1, s.in
 		s.mu.Unlock()
-		err := s.fill(many)
+		err := s.fill(in, many)
 		s.mu.Lock()
 		if s.pardon() {
 			over = true
@@ -255,9 +256,9 @@ func (s *session) readLoop() {
 		s.mu.Lock()
 		turn := s.turns
 		for s.dead == nil && s.turns == turn {
-			busy, many := s.calls.n > 0, s.calls.n > 1
+			busy, many, in := s.calls.n > 0, s.calls.n > 1, s.in
 			s.mu.Unlock()
-			err := s.fill(many)
+			err := s.fill(in, many)
 			s.mu.Lock()
 			s.took(err)
 			// The last caller is back at work: it may read its next reply itself.

@@ -88,7 +88,7 @@ func (r *reader) run() {
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			if err != udp.ErrRefused && err != udp.ErrTooLong {
+			if err != udp.ErrRefused && err != udp.ErrTooLong && err != udp.ErrUnreachable {
 				select {
 				case l.failed <- err:
 				default:

@@ -46,6 +46,7 @@ type session struct {
 	houseDue int64
 
 	roles // who reads; a client's only
+	moves // to another network; a client's only
 
 	batching bool      // what was read is being processed
 	woken    []*waiter // who is to be woken after that

@@ -19,6 +19,8 @@ type Stats struct {
 	dropped  atomic.Uint64 // datagrams that were not taken: tag, kind, index
 	unknown  atomic.Uint64 // datagrams of sessions that are not known
 
+	rebinds atomic.Uint64 // sockets that clients bound anew
+
 	sent, received atomic.Uint64 // datagrams
 }
 
@@ -28,7 +30,7 @@ func (s *Stats) Datagrams() (sent, received uint64) { return s.sent.Load(), s.re
 
 // All yields the name of each limit and how often a peer has run into it; "retries"
 // counts HELLOs that were answered with a cookie, "dropped" and "unknown-session" datagrams
-// that were not taken.
+// that were not taken, "rebinds" sockets that a client bound because its network had changed.
 func (s *Stats) All() iter.Seq2[string, uint64] {
 	return func(yield func(string, uint64) bool) {
 		for i := range s.engine {
@@ -37,7 +39,8 @@ func (s *Stats) All() iter.Seq2[string, uint64] {
 			}
 		}
 		_ = yield("sessions", s.sessions.Load()) && yield("handshakes", s.greeting.Load()) && yield("message-size", s.messages.Load()) &&
-			yield("retries", s.retries.Load()) && yield("dropped", s.dropped.Load()) && yield("unknown-session", s.unknown.Load())
+			yield("retries", s.retries.Load()) && yield("dropped", s.dropped.Load()) && yield("unknown-session", s.unknown.Load()) &&
+			yield("rebinds", s.rebinds.Load())
 	}
 }
 

@@ -134,6 +134,7 @@ const (
 	HintUnreachable Hint = iota // ICMP: nobody has the port
 	HintTooLong                 // EMSGSIZE: a datagram is longer than the path takes
 	HintMoved                   // the client has bound a new socket
+	HintNetwork                 // the same, and it has another address: the path is another one
 	HintNoECN                   // the socket cannot read marks after all
 )
 

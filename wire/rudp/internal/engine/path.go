@@ -137,13 +137,27 @@ func (c *Conn) responseFrame(now int64, p *Packet, f *Frame) {
 	moved := s.here.Addr() != s.old.Addr()
 	c.settlePath(s.here)
 	if moved {
-		c.rtt = RTT{}
-		c.search = mtuState{wanted: c.search.wanted}
-		if cc, ok := c.cc.(*Cubic); ok {
-			*cc = *NewCubic(BaseMTU)
-		}
-		c.setMTU(BaseMTU)
+		c.anew()
 	}
+}
+
+// anew forgets what is known of the path: it is another one.
+func (c *Conn) anew() {
+	c.rtt = RTT{}
+	c.search = mtuState{wanted: c.search.wanted}
+	if cc, ok := c.cc.(*Cubic); ok {
+		*cc = *NewCubic(BaseMTU)
+	}
+	c.setMTU(BaseMTU)
+}
+
+// Silence returns how many PTOs there were in a row, and for how long, in nanoseconds,
+// nothing opened that came, if somebody waits for the peer.
+func (c *Conn) Silence(now int64) (ptos int, quiet int64) {
+	if c.phase != phaseOpen || !c.waits() {
+		return 0, 0
+	}
+	return c.ptoCount, now - c.session.quiet()
 }
 
 // buildPath makes a packet with PATH_RESPONSE or PATH_CHALLENGE.

@@ -586,6 +586,11 @@ func (c *Conn) Hint(now int64, h Hint) {
 		c.search.tooLong(c, now)
 	case HintMoved:
 		c.wantPing = c.phase == phaseOpen
+	case HintNetwork:
+		if c.phase == phaseOpen {
+			c.anew()
+			c.wantPing, c.ptoCount, c.probes, c.probeLevel = true, 0, 1, LevelData // at once, whatever is under way
+		}
 	case HintNoECN:
 		c.path.ecnFailed = true
 	}

@@ -166,7 +166,7 @@ func (w *world) moved(name string) {
 			for _, e := range p.order {
 				if !e.dead {
 					e.tick.input()
-					e.conn.Hint(e.now(), HintMoved)
+					e.conn.Hint(e.now(), HintNetwork)
 					e.events()
 					e.settle()
 				}

@@ -72,7 +72,12 @@ func Dial(ctx context.Context, to netip.AddrPort, cfg Config) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, err := open(c.(*net.UDPConn), cfg)
+	return Adopt(c.(*net.UDPConn), to, cfg)
+}
+
+// Adopt makes a Socket of one that is connected to a peer.
+func Adopt(c *net.UDPConn, to netip.AddrPort, cfg Config) (*Socket, error) {
+	s, err := open(c, cfg)
 	if err == nil {
 		s.connected, s.remote = true, to
 	}
@@ -126,12 +131,17 @@ var (
 	ErrRefused = errors.New("nobody listens there (ICMP port unreachable)")
 	// ErrTooLong: a datagram was longer than the path, or the device, takes.
 	ErrTooLong = errors.New("the datagram is longer than the path takes")
+	// ErrUnreachable: the system knows no way to the peer from the socket's address, or does
+	// not let us send: the network has changed, or a firewall's rules. For a peer of many
+	// that is as good as loss.
+	ErrUnreachable = errors.New("there is no way to the peer from this socket's address")
 	// ErrFull: the kernel takes no more at the moment; see Wait.
 	ErrFull = errors.New("the socket's buffer is full")
 )
 
 // sorted turns what the kernel said into this package's errors. Loss is no error, so
-// what is as good as it is nil: no buffers, no route for now, a firewall's no.
+// what is as good as it is nil: no buffers. EINVAL is what Linux says when the socket's own
+// address is gone.
 func sorted(err error) error {
 	for _, e := range passing {
 		if errors.Is(err, e.errno) {
@@ -146,8 +156,9 @@ var passing = []struct {
 	means error
 }{
 	{syscall.ECONNREFUSED, ErrRefused}, {syscall.EMSGSIZE, ErrTooLong},
-	{syscall.ENOBUFS, nil}, {syscall.ENOMEM, nil}, {syscall.ENETUNREACH, nil}, {syscall.EHOSTUNREACH, nil},
-	{syscall.ENETDOWN, nil}, {syscall.EPERM, nil}, {syscall.EACCES, nil},
+	{syscall.ENOBUFS, nil}, {syscall.ENOMEM, nil}, {syscall.ENETUNREACH, ErrUnreachable}, {syscall.EHOSTUNREACH, ErrUnreachable},
+	{syscall.ENETDOWN, ErrUnreachable}, {syscall.EADDRNOTAVAIL, ErrUnreachable}, {syscall.EINVAL, ErrUnreachable},
+	{syscall.EPERM, ErrUnreachable}, {syscall.EACCES, ErrUnreachable},
 }
 
 // Received is what one Read brought: N bytes that are datagrams of Segment bytes
@@ -183,8 +194,8 @@ func (s *Socket) NewReader() *Reader {
 	return r
 }
 
-// Read receives into b, which should be of ReadBytes. It waits. ErrRefused and
-// ErrTooLong, and passing errors, leave the socket usable; N is 0 then.
+// Read receives into b, which should be of ReadBytes. It waits. ErrRefused, ErrTooLong
+// and ErrUnreachable, and passing errors, leave the socket usable; N is 0 then.
 func (r *Reader) Read(b []byte) (Received, error) {
 	if r.s.raw != nil {
 		return r.readBatch(r.s, b)
@@ -227,7 +238,7 @@ func (s *Socket) NewWriter() *Writer {
 // shorter: at most MaxBatch bytes and MaxSegments datagrams. to is not valid for the
 // peer that was dialed. It does not wait, except without batches; n is what has been
 // sent, whole datagrams, and ErrFull says that the rest has to be sent again later. A
-// datagram that is lost for want of buffers or a route counts as sent. When the kernel
+// datagram that is lost for want of buffers counts as sent, and so does one of ErrUnreachable. When the kernel
 // takes no batch, it tries the datagrams one by one, and then so for ever.
 func (w *Writer) Write(b []byte, segment int, to netip.AddrPort, ecn uint8) (n int, err error) {
 	s := w.s
@@ -254,7 +265,9 @@ func (w *Writer) Write(b []byte, segment int, to netip.AddrPort, ecn uint8) (n i
 }
 
 // lasting reports whether more datagrams would have it no better.
-func lasting(err error) bool { return err != nil && err != ErrTooLong && err != ErrRefused }
+func lasting(err error) bool {
+	return err != nil && err != ErrTooLong && err != ErrRefused && err != ErrUnreachable
+}
 
 // Wait waits until the kernel takes more. It is for a goroutine of its own.
 func (s *Socket) Wait() error {
