@@ -56,7 +56,10 @@ func (d *Decoder) stable(b []byte, i, n int) []byte {
 // region there, or copies what is too long to share.
 func (d *Decoder) copy(b []byte, i, n int) []byte {
 	if n > d.next/2 {
-		return append(make([]byte, 0, n), b[i:i+n]...)
+		long := b[i : i+n]
+		own := make([]byte, len(long)) // into a variable of its own: then it is not cleared first
+		copy(own, long)
+		return own
 	}
 	at := cap(d.src) - cap(b) + i
 	rest := d.src[at:]
@@ -67,7 +70,7 @@ func (d *Decoder) copy(b []byte, i, n int) []byte {
 	if len(rest) > d.next {
 		rest = rest[:d.next]
 	}
-	region := make([]byte, len(rest)) // into a variable of its own: then it is not cleared first
+	region := make([]byte, len(rest)) // not cleared either
 	copy(region, rest)
 	d.region = region
 	d.next = min(2*d.next, MaxRegion)

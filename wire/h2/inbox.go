@@ -1,6 +1,7 @@
 package h2
 
 import (
+	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/internal/grpcmsg"
 )
 
@@ -12,15 +13,15 @@ type inbox struct {
 	whole int    // complete messages in buf
 	tail  int    // bytes of the incomplete message, prefix included
 	need  int    // its size, prefix included; 0 until the prefix is whole
-	own   *buffer
+	own   *buffers.Buffer
 }
 
 // add appends a piece of DATA. A message larger than limit, or a bad prefix, is
 // an error.
 func (b *inbox) add(p []byte, limit int) error {
 	if b.buf == nil {
-		b.own = getBuffer()
-		b.buf = b.own.b[:0]
+		b.own = buffers.Get()
+		b.buf = b.own.B[:0]
 	}
 	for len(p) > 0 {
 		if b.need == 0 {
@@ -62,10 +63,10 @@ func (b *inbox) room(k int) {
 	}
 	start := len(b.buf) - b.tail
 	want := max(start+max(grpcmsg.GrowTo(b.tail+k, max(b.need, b.tail+k)), 512), 2*start)
-	if want > maxPooled {
+	if want > buffers.MaxSmall {
 		// A kept buffer that has room for the whole message costs nobody anything.
-		if big := getBig(max(want, start+b.need)); big != nil {
-			grown := append(big.b[:0], b.buf...)
+		if big := buffers.Kept(max(want, start+b.need)); big != nil {
+			grown := append(big.B[:0], b.buf...)
 			b.free()
 			b.buf, b.own = grown, big
 			return
@@ -102,8 +103,8 @@ func (b *inbox) take(spare []byte) []byte {
 // free gives the memory back. Nothing may point into it any more.
 func (b *inbox) free() {
 	if b.own != nil {
-		b.own.b = b.buf
-		b.own.free()
+		b.own.B = b.buf
+		b.own.Free()
 	}
 	b.buf, b.own = nil, nil
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/internal/grpcmsg"
 )
 
@@ -77,7 +78,7 @@ func TestInboxErrors(t *testing.T) {
 	}
 	// A prefix that promises much costs nothing.
 	b = inbox{}
-	if err := b.add([]byte{0, 0, 0x3f, 0xff, 0xff, 1}, 4<<20); err != nil || cap(b.buf) > maxPooled || b.missing() != 0x3fffff-1 {
+	if err := b.add([]byte{0, 0, 0x3f, 0xff, 0xff, 1}, 4<<20); err != nil || cap(b.buf) > buffers.MaxSmall || b.missing() != 0x3fffff-1 {
 		t.Errorf("%v, room for %d", err, cap(b.buf))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/internal/grpcmsg"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
@@ -32,17 +33,17 @@ func (s *session) invoke(ctx context.Context, st *clientStream, call *lupine.Cal
 		return err
 	}
 	st.unary = true
-	n, err := st.out.marshal(call.Method.Codec, req, st.comp, call.MaxSend)
+	n, err := marshal(st.out, call.Method.Codec, req, st.comp, call.MaxSend)
 	if err != nil {
 		return asError(err).NotExecuted()
 	}
-	s.sizes.saw(n)
+	s.sizes.Saw(grpcmsg.PrefixLen + n)
 	s.mu.Lock()
 	if err := s.start(ctx, st, call); err != nil {
 		s.mu.Unlock()
 		return err
 	}
-	s.eng.Send(&st.Stream, st.out.b, true, outLimit)
+	s.eng.Send(&st.Stream, st.out.B, true, outLimit)
 	s.flush(s.eng.Streams() > 1)
 	for !st.done {
 		if s.mayLead() {
@@ -115,7 +116,7 @@ func (st *clientStream) begin(ctx context.Context, s *session, call *lupine.Call
 	if err := call.Header.Check(); err != nil {
 		return asError(err).NotExecuted()
 	}
-	st.out = getBufferFor(s.sizes.get())
+	st.out = buffers.For(s.sizes.Get())
 	return nil
 }
 
@@ -157,7 +158,7 @@ func (s *session) start(ctx context.Context, st *clientStream, call *lupine.Call
 
 // recycle puts st, whose call is over, back into the pool.
 func (st *clientStream) recycle() {
-	st.out.free()
+	st.out.Free()
 	st.in.free()
 	wait, timeout := st.recvWait, st.timeout
 	*st = clientStream{}

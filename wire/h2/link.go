@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
 )
 
@@ -43,10 +44,10 @@ type link struct {
 	woken    []*waiter // who is to be woken after that
 
 	writing  bool
-	parts    [][]byte       // of a burst
-	lent     *engine.Stream // whose data is being written from where it is
-	lentBuf  *buffer        // what holds it, if it was given back meanwhile
-	soon     bool           // the background writer was asked to flush
+	parts    [][]byte        // of a burst
+	lent     *engine.Stream  // whose data is being written from where it is
+	lentBuf  *buffers.Buffer // what holds it, if it was given back meanwhile
+	soon     bool            // the background writer was asked to flush
 	spare    []byte
 	taken    int64 // bytes that have left Out
 	left     int64 // bytes that may have left the process: no more than these
@@ -304,19 +305,19 @@ func (l *link) writeBurst(b []byte) (n int, full bool, err error) {
 		full = true
 	}
 	l.lent = nil
-	l.lentBuf.free()
+	l.lentBuf.Free()
 	l.lentBuf = nil
 	clear(l.parts)
 	return n, full, err
 }
 
 // giveBack frees the buffer of a stream's message, once nobody writes from it.
-func (l *link) giveBack(es *engine.Stream, b *buffer) {
+func (l *link) giveBack(es *engine.Stream, b *buffers.Buffer) {
 	if b != nil && l.lent == es && l.lentBuf == nil {
 		l.lentBuf = b
 		return
 	}
-	b.free()
+	b.Free()
 }
 
 // write hands b to the kernel, or to what keeps it until the kernel takes it. n is

@@ -4,77 +4,13 @@ import (
 	"context"
 	"encoding/base64"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"unsafe"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/internal/grpcmsg"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
 )
-
-// buffer is the bytes of a message with its prefix, on its way out or in.
-type buffer struct{ b []byte }
-
-// Buffers are kept for further messages in two sizes, so that small messages do
-// not sit in large buffers.
-const (
-	maxPooled = 64 << 10
-	maxBig    = 64 << 20
-)
-
-var (
-	bufferPool = sync.Pool{New: func() any { return new(buffer) }}
-	bigPool    = sync.Pool{New: func() any { return new(buffer) }}
-)
-
-func getBuffer() *buffer { return bufferPool.Get().(*buffer) }
-
-// getBufferFor returns a buffer for a message that is likely to take n bytes.
-func getBufferFor(n int) *buffer {
-	if n <= maxPooled/2 {
-		return getBuffer()
-	}
-	b := bigPool.Get().(*buffer)
-	if cap(b.b) < n {
-		b.b = make([]byte, 0, n+n/8) // the next one may be a little longer
-	}
-	return b
-}
-
-// getBig returns a kept buffer of at least n bytes, or nil if there is none.
-func getBig(n int) *buffer {
-	b := bigPool.Get().(*buffer)
-	if cap(b.b) < n {
-		return nil // too small to be worth keeping
-	}
-	return b
-}
-
-func (b *buffer) free() {
-	if b == nil || cap(b.b) > maxBig {
-		return
-	}
-	b.b = b.b[:0]
-	if cap(b.b) > maxPooled {
-		bigPool.Put(b)
-		return
-	}
-	bufferPool.Put(b)
-}
-
-// sizeHint remembers how large messages of one kind have been of late. A lost
-// update does no harm.
-type sizeHint struct{ n atomic.Int64 }
-
-func (h *sizeHint) get() int { return int(h.n.Load()) }
-
-// saw notes a message of n bytes. Small ones are all the same.
-func (h *sizeHint) saw(n int) {
-	if n > maxPooled/2 || h.n.Load() != 0 {
-		h.n.Store(int64(grpcmsg.PrefixLen + n))
-	}
-}
 
 // encodings is what both ends compress with.
 type encodings struct{ *grpcmsg.Encodings }
@@ -97,33 +33,33 @@ func newEncodings(b *grpcmsg.Budget) encodings {
 // the format outweighs what is saved.
 const minCompress = 64
 
-// marshal encodes m behind its prefix. limit bounds it before compression. It
+// marshal encodes m into b behind its prefix. limit bounds it before compression. It
 // returns the size of the encoding.
-func (b *buffer) marshal(c lupine.Codec, m any, comp grpcmsg.Compressor, limit int) (n int, err error) {
-	b.b = append(b.b[:0], 0, 0, 0, 0, 0)
-	full, err := c.Append(b.b, m)
+func marshal(b *buffers.Buffer, c lupine.Codec, m any, comp grpcmsg.Compressor, limit int) (n int, err error) {
+	b.B = append(b.B[:0], 0, 0, 0, 0, 0)
+	full, err := c.Append(b.B, m)
 	if err != nil {
 		return 0, lupine.Errorf(lupine.Internal, "encoding %T: %w", m, err)
 	}
-	b.b = full
+	b.B = full
 	n = len(full) - grpcmsg.PrefixLen
 	if err := grpcmsg.CheckSend(n, limit); err != nil {
 		return n, err
 	}
 	if comp == nil || n < minCompress {
-		grpcmsg.PutPrefix(b.b, false, uint32(n))
+		grpcmsg.PutPrefix(b.B, false, uint32(n))
 		return n, nil
 	}
-	packed := getBuffer()
-	defer packed.free()
-	packed.b = append(packed.b[:0], 0, 0, 0, 0, 0)
-	small, err := comp.Compress(packed.b, full[grpcmsg.PrefixLen:])
+	packed := buffers.Get()
+	defer packed.Free()
+	packed.B = append(packed.B[:0], 0, 0, 0, 0, 0)
+	small, err := comp.Compress(packed.B, full[grpcmsg.PrefixLen:])
 	if err != nil {
 		return n, lupine.Errorf(lupine.Internal, "compressing %T as %s: %w", m, comp.Name(), err)
 	}
-	packed.b = small
-	b.b, packed.b = packed.b, b.b
-	grpcmsg.PutPrefix(b.b, true, uint32(len(b.b)-grpcmsg.PrefixLen))
+	packed.B = small
+	b.B, packed.B = packed.B, b.B
+	grpcmsg.PutPrefix(b.B, true, uint32(len(b.B)-grpcmsg.PrefixLen))
 	return n, nil
 }
 

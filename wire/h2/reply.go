@@ -2,6 +2,7 @@ package h2
 
 import (
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/internal/grpcmsg"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
 )
@@ -38,15 +39,15 @@ func (c *serverCall) writeHeader(md lupine.Metadata) {
 
 // sendEnd sends the only reply of a direct call, if b is not nil, and ends the
 // call with OK. It takes b.
-func (c *serverCall) sendEnd(b *buffer) {
+func (c *serverCall) sendEnd(b *buffers.Buffer) {
 	e := c.sv.eng
 	c.sendHeader()
 	if b != nil {
 		c.out = b
-		e.Send(&c.stream, b.b, false, outLimit)
+		e.Send(&c.stream, b.B, false, outLimit)
 		if !c.stream.Pending() && c.out == b {
 			c.out = nil
-			b.free()
+			b.Free()
 		}
 	}
 	e.Finish(&c.stream, &c.sv.okBlock, c.trailerPairs(c.Trailer(), nil))

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/internal/grpcmsg"
 	"github.com/lupine-rpc/lupine/internal/workers"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
@@ -420,7 +421,7 @@ type route struct {
 	*lupine.Route
 	raw   bool // it takes any codec
 	took  atomic.Int64
-	sizes sizeHint // of unary replies
+	sizes buffers.SizeHint // of unary replies
 }
 
 const (

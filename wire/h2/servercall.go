@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/internal/grpcmsg"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
 )
@@ -31,7 +32,7 @@ type serverCall struct {
 	accept   string // the client's grpc-accept-encoding
 	comp     grpcmsg.Compressor
 	in       inbox
-	out      *buffer
+	out      *buffers.Buffer
 
 	started bool // its handler runs, or is queued
 	direct  bool // the whole request is here and ServeUnary can have it
@@ -52,7 +53,7 @@ type serverCall struct {
 	came, mark int64 // bytes of the request in all, and at markAt; see served.tick
 	markAt     int64
 
-	sizes   sizeHint
+	sizes   buffers.SizeHint
 	quick   bool   // nothing was sent since the last Recv
 	taken   []byte // whole messages not decoded yet; the receiver's
 	payload []byte
@@ -304,7 +305,7 @@ func (c *serverCall) execute(timed bool) {
 	if timed {
 		began = clock()
 	}
-	var reply *buffer
+	var reply *buffers.Buffer
 	var failed *lupine.Error
 	returned := false
 	defer func() {
@@ -321,7 +322,7 @@ func (c *serverCall) execute(timed bool) {
 }
 
 // conclude sends how the call ended, and its only reply if it is a direct one.
-func (c *serverCall) conclude(failed *lupine.Error, reply *buffer) {
+func (c *serverCall) conclude(failed *lupine.Error, reply *buffers.Buffer) {
 	sv := c.sv
 	if c.unwatch != nil {
 		c.unwatch()
@@ -336,7 +337,7 @@ func (c *serverCall) conclude(failed *lupine.Error, reply *buffer) {
 		}
 	}
 	sv.release(c)
-	reply.free()
+	reply.Free()
 	c.finished = c.direct && c.stream.Closed && c.out == nil
 	if sv.inline != c {
 		sv.flush(sv.eng.Held() > 0)
@@ -347,7 +348,7 @@ func (c *serverCall) conclude(failed *lupine.Error, reply *buffer) {
 // handle runs the handler. For a direct call it encodes the reply into *reply.
 // Codecs are the user's code: their panics end this call and nothing else, as
 // those of handlers do.
-func (c *serverCall) handle(reply **buffer) (failed *lupine.Error) {
+func (c *serverCall) handle(reply **buffers.Buffer) (failed *lupine.Error) {
 	defer func() {
 		if p := recover(); p != nil {
 			path := c.route.Method.Path
@@ -374,10 +375,10 @@ func (c *serverCall) handle(reply **buffer) (failed *lupine.Error) {
 	if failed != nil {
 		return failed
 	}
-	b := getBufferFor(c.route.sizes.get())
+	b := buffers.For(c.route.sizes.Get())
 	*reply = b
-	n, err = b.marshal(m.Codec, res, c.replyComp(), c.MaxSend())
-	c.route.sizes.saw(n)
+	n, err = marshal(b, m.Codec, res, c.replyComp(), c.MaxSend())
+	c.route.sizes.Saw(grpcmsg.PrefixLen + n)
 	if err != nil {
 		e := *asError(err)
 		e.Executed = lupine.Yes
@@ -492,8 +493,8 @@ func (c *serverCall) take() bool {
 	if c.in.whole == 0 {
 		return false
 	}
-	if cap(c.payload) > maxPooled {
-		(&buffer{c.payload}).free()
+	if cap(c.payload) > buffers.MaxSmall {
+		(&buffers.Buffer{B: c.payload}).Free()
 		c.payload = nil
 	}
 	c.taken = c.in.take(c.payload)
@@ -529,32 +530,32 @@ func (c *serverCall) gone() error {
 
 // Send sends one reply message.
 func (c *serverCall) Send(ctx context.Context, m any) error {
-	b := getBufferFor(c.sizes.get())
-	n, err := b.marshal(c.route.Method.Codec, m, c.replyComp(), c.MaxSend())
+	b := buffers.For(c.sizes.Get())
+	n, err := marshal(b, c.route.Method.Codec, m, c.replyComp(), c.MaxSend())
 	if err != nil {
-		b.free()
+		b.Free()
 		return err
 	}
-	c.sizes.saw(n)
+	c.sizes.Saw(grpcmsg.PrefixLen + n)
 	sv := c.sv
 	sv.mu.Lock()
 	defer sv.mu.Unlock()
 	for !c.over && c.stream.Pending() {
 		if err := sv.park(ctx, &c.sendWait); err != nil {
-			b.free()
+			b.Free()
 			return err
 		}
 	}
 	if c.over {
-		b.free()
+		b.Free()
 		return c.gone()
 	}
 	c.sendHeader()
 	c.out = b
-	sv.eng.Send(&c.stream, b.b, false, outLimit)
+	sv.eng.Send(&c.stream, b.B, false, outLimit)
 	if !c.stream.Pending() && c.out == b {
 		c.out = nil
-		b.free()
+		b.Free()
 	}
 	if c.quick || c.stream.Pending() {
 		c.quick = false

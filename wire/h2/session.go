@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
 )
@@ -22,8 +23,8 @@ type session struct {
 	authority string
 	agent     string
 
-	free    atomic.Int32 // how many calls would start at once
-	sizes   sizeHint     // of unary requests
+	free    atomic.Int32     // how many calls would start at once
+	sizes   buffers.SizeHint // of unary requests
 	blocks  map[*lupine.Method]*hpack.Block
 	scratch []byte
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/internal/grpcmsg"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
 )
@@ -25,7 +26,7 @@ type clientStream struct {
 
 	comp      grpcmsg.Compressor // of requests
 	replyComp grpcmsg.Compressor
-	out       *buffer // the message on its way; see sent
+	out       *buffers.Buffer // the message on its way; see sent
 
 	in        inbox
 	header    lupine.Metadata
@@ -42,7 +43,7 @@ type clientStream struct {
 	call    *lupine.Call
 	stop    func() bool // forgets ctx
 	quick   bool        // nothing was sent since the last Recv: the next Send flushes
-	sizes   sizeHint
+	sizes   buffers.SizeHint
 	closed  bool   // no more messages will be sent; the sender's
 	first   bool   // FirstByte was told; the receiver's
 	taken   []byte // whole messages not decoded yet; the receiver's
@@ -285,7 +286,7 @@ func (s *session) Open(ctx context.Context, call *lupine.Call) (lupine.Stream, e
 	if err := st.begin(ctx, s, call); err != nil {
 		return nil, err
 	}
-	st.out.free()
+	st.out.Free()
 	st.out = nil
 	s.mu.Lock()
 	err := s.start(ctx, st, call)
@@ -330,10 +331,10 @@ func (st *clientStream) Send(ctx context.Context, m any, last bool) error {
 	if st.closed {
 		return lupine.Errorf(lupine.Internal, "Send after the last message")
 	}
-	b := getBufferFor(st.sizes.get())
-	n, err := b.marshal(st.call.Method.Codec, m, st.comp, st.call.MaxSend)
+	b := buffers.For(st.sizes.Get())
+	n, err := marshal(b, st.call.Method.Codec, m, st.comp, st.call.MaxSend)
 	if err != nil {
-		b.free()
+		b.Free()
 		e := asError(err)
 		if !st.call.Method.Kind.ManyRequests() {
 			e = e.NotExecuted() // nobody runs a call without its only request
@@ -341,7 +342,7 @@ func (st *clientStream) Send(ctx context.Context, m any, last bool) error {
 		st.Cancel(e) // a stream with a message left out is not what was meant
 		return e
 	}
-	st.sizes.saw(n)
+	st.sizes.Saw(grpcmsg.PrefixLen + n)
 	if err := st.push(ctx, b, last); err != nil {
 		return err
 	}
@@ -358,7 +359,7 @@ func (st *clientStream) CloseSend(ctx context.Context) error {
 }
 
 // push hands b, which may be nil, to the engine.
-func (st *clientStream) push(ctx context.Context, b *buffer, last bool) error {
+func (st *clientStream) push(ctx context.Context, b *buffers.Buffer, last bool) error {
 	s := st.s
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -366,12 +367,12 @@ func (st *clientStream) push(ctx context.Context, b *buffer, last bool) error {
 	for !st.done && st.Pending() {
 		// The role of the reader is nobody's here: who sends does not hold it.
 		if err := s.park(ctx, &st.sendWait); err != nil {
-			b.free()
+			b.Free()
 			return st.waitError(ctx, err)
 		}
 	}
 	if st.done {
-		b.free()
+		b.Free()
 		return io.EOF
 	}
 	st.closed = last
@@ -379,10 +380,10 @@ func (st *clientStream) push(ctx context.Context, b *buffer, last bool) error {
 		s.eng.Send(&st.Stream, nil, true, outLimit)
 	} else {
 		st.out = b
-		s.eng.Send(&st.Stream, b.b, last, outLimit)
+		s.eng.Send(&st.Stream, b.B, last, outLimit)
 		if !st.Pending() && st.out == b {
 			st.out = nil
-			b.free()
+			b.Free()
 		}
 	}
 	// The first message after a Recv is waited for; those behind it may be more
@@ -475,8 +476,8 @@ func (st *clientStream) take() bool {
 	if st.in.whole == 0 {
 		return false
 	}
-	if cap(st.payload) > maxPooled {
-		(&buffer{st.payload}).free()
+	if cap(st.payload) > buffers.MaxSmall {
+		(&buffers.Buffer{B: st.payload}).Free()
 		st.payload = nil
 	}
 	st.taken = st.in.take(st.payload)

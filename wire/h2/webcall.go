@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/internal/grpcmsg"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
@@ -244,7 +245,7 @@ type webWriter struct {
 	header http.Header
 	status int // 0 until WriteHeader
 	sent   bool
-	buf    *buffer
+	buf    *buffers.Buffer
 	length int64 // written
 	err    error
 }
@@ -297,13 +298,13 @@ func (rw *webWriter) Write(p []byte) (int, error) {
 	}
 	for n := 0; n < len(p); {
 		if rw.buf == nil {
-			rw.buf = getBuffer()
-			rw.buf.b = rw.buf.b[:0]
+			rw.buf = buffers.Get()
+			rw.buf.B = rw.buf.B[:0]
 		}
-		k := min(webBuffer-len(rw.buf.b), len(p)-n)
-		rw.buf.b = append(rw.buf.b, p[n:n+k]...)
+		k := min(webBuffer-len(rw.buf.B), len(p)-n)
+		rw.buf.B = append(rw.buf.B, p[n:n+k]...)
 		n += k
-		if len(rw.buf.b) >= webBuffer {
+		if len(rw.buf.B) >= webBuffer {
 			if rw.push(false); rw.err != nil {
 				return n, rw.err
 			}
@@ -351,10 +352,10 @@ func (rw *webWriter) push(end bool) {
 		if b := rw.buf; b != nil {
 			rw.buf = nil
 			c.out = b
-			e.Send(&c.stream, b.b, end && len(trailer) == 0, outLimit)
+			e.Send(&c.stream, b.B, end && len(trailer) == 0, outLimit)
 			if !c.stream.Pending() && c.out == b {
 				c.out = nil
-				b.free()
+				b.Free()
 			}
 		} else if end && len(trailer) == 0 {
 			e.Send(&c.stream, nil, true, outLimit)
