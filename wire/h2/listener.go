@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/routes"
 	"github.com/lupine-rpc/lupine/internal/workers"
 )
 
@@ -27,7 +28,7 @@ type listener struct {
 	encs       encodings
 	workers    workers.Pool
 	handshakes chan struct{}
-	routes     routes
+	routes     routes.Table
 	tls        *tls.Config
 	web        *webServer // HTTP/1.1; nil without a Handler
 

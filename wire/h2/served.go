@@ -4,13 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/lupine-rpc/lupine"
-	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/internal/grpcmsg"
+	"github.com/lupine-rpc/lupine/internal/routes"
 	"github.com/lupine-rpc/lupine/internal/workers"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/hpack"
@@ -113,7 +111,7 @@ func (sv *served) runQueue(turn uint64) bool {
 		c := sv.queue[sv.queueAt]
 		sv.queue[sv.queueAt] = nil
 		sv.queueAt++
-		if sv.dead == nil && c.route.quick() {
+		if sv.dead == nil && c.route.Quick() {
 			sv.runHere(c)
 			continue
 		}
@@ -164,10 +162,6 @@ const (
 	loneTick  = 10 * time.Millisecond
 )
 
-// timedRuns is how many runs of handlers on the reader's goroutine there are to one
-// that is timed: reading the clock costs as much as a quick handler.
-const timedRuns = 8
-
 // runHere runs a quick handler on the reader's goroutine. The lock is held before
 // and after.
 func (sv *served) runHere(c *serverCall) {
@@ -178,7 +172,7 @@ func (sv *served) runHere(c *serverCall) {
 	if !sv.watching || crowd && !sv.alert {
 		sv.watch()
 	}
-	timed := sv.runs%timedRuns == 0
+	timed := sv.runs%routes.TimedRuns == 0
 	returned := false
 	defer func() {
 		sv.mu.Lock()
@@ -225,7 +219,7 @@ func (sv *served) bark() {
 	case sv.runs != sv.lastRun:
 		sv.watch()
 	case sv.inline != nil:
-		sv.inline.route.blocked()
+		sv.inline.route.Blocked()
 		sv.inline = nil
 		sv.readBehind() // the goroutine in the handler is no reader any more
 	}
@@ -414,75 +408,6 @@ func (sv *served) head(content string) *hpack.Block {
 	}
 	sv.heads[content] = b
 	return b
-}
-
-// route is a method that is served, with what is known of its handler.
-type route struct {
-	*lupine.Route
-	raw   bool // it takes any codec
-	took  atomic.Int64
-	sizes buffers.SizeHint // of unary replies
-}
-
-const (
-	// quickTime is how long a handler may take on average for the reader to run it:
-	// longer than handing it to another goroutine costs.
-	quickTime = 5 * time.Microsecond
-	// slowStart is what a handler is taken for until it has been measured.
-	slowStart = 20 * time.Microsecond
-	// blockedTime is what a handler is taken for that kept the reader: it takes
-	// some hundred quick runs to be trusted again.
-	blockedTime = time.Second
-)
-
-// quick reports whether the reader may run the handler itself.
-func (r *route) quick() bool { return r.Direct() && time.Duration(r.took.Load()) < quickTime }
-
-// ran notes how long the handler took. It is a running average; a lost update
-// does no harm.
-func (r *route) ran(d time.Duration) {
-	old := r.took.Load()
-	r.took.Store(old + (int64(d)-old)/16)
-}
-
-// blocked notes that the handler kept the reader.
-func (r *route) blocked() { r.took.Store(int64(blockedTime)) }
-
-// routes finds routes by path for all connections of a listener.
-type routes struct {
-	mu sync.RWMutex
-	m  map[*lupine.Route]*route
-}
-
-// maxRoutes bounds routes: registered ones are few, but a handler of unknown
-// methods gets a new one for every path.
-const maxRoutes = 4096
-
-func (rs *routes) of(r *lupine.Route) *route {
-	rs.mu.RLock()
-	got := rs.m[r]
-	rs.mu.RUnlock()
-	if got != nil {
-		return got
-	}
-	got = &route{Route: r}
-	_, got.raw = r.Method.Codec.(lupine.RawCodec)
-	got.took.Store(int64(slowStart))
-	if got.raw {
-		return got
-	}
-	rs.mu.Lock()
-	defer rs.mu.Unlock()
-	if old := rs.m[r]; old != nil {
-		return old
-	}
-	if rs.m == nil {
-		rs.m = make(map[*lupine.Route]*route)
-	}
-	if len(rs.m) < maxRoutes {
-		rs.m[r] = got
-	}
-	return got
 }
 
 // cancelOf is the error that ends a handler's context.

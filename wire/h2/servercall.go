@@ -12,6 +12,7 @@ import (
 	"github.com/lupine-rpc/lupine"
 	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/internal/grpcmsg"
+	"github.com/lupine-rpc/lupine/internal/routes"
 	"github.com/lupine-rpc/lupine/wire/h2/internal/engine"
 )
 
@@ -23,7 +24,7 @@ type serverCall struct {
 	*lupine.ServerCall
 	stream engine.Stream
 	sv     *served
-	route  *route
+	route  *routes.Route
 	web    *webCall // the request is not gRPC
 
 	header   lupine.Metadata
@@ -63,7 +64,7 @@ type serverCall struct {
 // method is called, with nothing that belongs to one call alone.
 type plainRequest struct {
 	content, accept string
-	route           *route
+	route           *routes.Route
 }
 
 // headers takes the request's header block. end says that nothing follows.
@@ -142,7 +143,7 @@ func (c *serverCall) admit(h *engine.Head, subtype, timeout, encoding string, ba
 	if c.route = c.sv.find(h); c.route == nil {
 		return c.sv.l.srv.NoSuchMethod(strings.Clone(h.Path))
 	}
-	if name := c.route.Method.Codec.Name(); subtype != "" && subtype != name && !c.route.raw {
+	if name := c.route.Method.Codec.Name(); subtype != "" && subtype != name && !c.route.Raw {
 		return lupine.Errorf(lupine.Unimplemented, "%s takes messages encoded as %q, not as %q", c.route.Method.Path, name, subtype)
 	}
 	comp, err := c.sv.l.encs.ForRequest(encoding)
@@ -156,9 +157,9 @@ func (c *serverCall) admit(h *engine.Head, subtype, timeout, encoding string, ba
 }
 
 // find returns the route of a request, or nil.
-func (sv *served) find(h *engine.Head) *route {
+func (sv *served) find(h *engine.Head) *routes.Route {
 	if h.PathEntry != nil {
-		if r, ok := h.PathEntry.Memo().(*route); ok {
+		if r, ok := h.PathEntry.Memo().(*routes.Route); ok {
 			return r
 		}
 	}
@@ -166,7 +167,7 @@ func (sv *served) find(h *engine.Head) *route {
 	if found == nil {
 		return nil
 	}
-	r := sv.l.routes.of(found)
+	r := sv.l.routes.Of(found)
 	if h.PathEntry != nil {
 		h.PathEntry.SetMemo(r)
 	}
@@ -317,7 +318,7 @@ func (c *serverCall) execute(timed bool) {
 	failed = c.handle(&reply)
 	returned = true
 	if timed {
-		c.route.ran(time.Duration(clock() - began))
+		c.route.Ran(time.Duration(clock() - began))
 	}
 }
 
@@ -375,10 +376,10 @@ func (c *serverCall) handle(reply **buffers.Buffer) (failed *lupine.Error) {
 	if failed != nil {
 		return failed
 	}
-	b := buffers.For(c.route.sizes.Get())
+	b := buffers.For(c.route.Sizes.Get())
 	*reply = b
 	n, err = marshal(b, m.Codec, res, c.replyComp(), c.MaxSend())
-	c.route.sizes.Saw(grpcmsg.PrefixLen + n)
+	c.route.Sizes.Saw(grpcmsg.PrefixLen + n)
 	if err != nil {
 		e := *asError(err)
 		e.Executed = lupine.Yes

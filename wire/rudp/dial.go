@@ -7,6 +7,7 @@ import (
 	"net/netip"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/routes"
 	"github.com/lupine-rpc/lupine/internal/workers"
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/engine"
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/udp"
@@ -30,7 +31,7 @@ func (w *wire) dial(ctx context.Context, to lupine.Endpoint, opts lupine.Session
 	if err != nil {
 		return nil, err
 	}
-	s := &session{opts: opts, srv: opts.Server, index: index(), routes: new(routes), workers: new(workers.Pool)}
+	s := &session{opts: opts, srv: opts.Server, index: index(), routes: new(routes.Table), workers: new(workers.Pool)}
 	ec := w.config.engine(opts.Server != nil)
 	ec.ID, ec.Index = secret(), s.index
 	ec.Budget = w.budget

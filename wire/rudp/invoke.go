@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/engine"
 )
 
@@ -38,7 +39,7 @@ type clientCall struct {
 	ctx    context.Context
 	call   *lupine.Call
 	stop   func() bool // forgets ctx
-	sizes  sizeHint
+	sizes  buffers.SizeHint
 	quick  bool      // nothing was sent since the last Recv: the next Send flushes
 	closed bool      // no more messages will be sent; the sender's
 	first  bool      // FirstByte was told; the receiver's

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/routes"
 	"github.com/lupine-rpc/lupine/internal/workers"
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/engine"
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/udp"
@@ -27,7 +28,7 @@ type listener struct {
 	err     error // what is wrong with config
 	budget  *engine.Budget
 	workers workers.Pool
-	routes  routes
+	routes  routes.Table
 
 	tls   *tls.Config
 	srv   *lupine.Server

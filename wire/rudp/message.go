@@ -3,9 +3,9 @@ package rudp
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/buffers"
 	"github.com/lupine-rpc/lupine/internal/grpcmsg"
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/engine"
 )
@@ -39,17 +39,6 @@ func bufferFor(n int) *buffer {
 		got.b = make([]byte, 0, max(n+n/8, 512)) // the next one may be a little longer
 	}
 	return got
-}
-
-// sizeHint remembers how large messages of one kind have been of late. A lost update
-// does no harm.
-type sizeHint struct{ n atomic.Int64 }
-
-// saw notes a message of n bytes. Small ones are all the same.
-func (h *sizeHint) saw(n int) {
-	if n > maxPooled/2 || h.n.Load() != 0 {
-		h.n.Store(int64(engine.MessageRoom + n))
-	}
 }
 
 // assembled returns n bytes for a message that comes in many datagrams.
@@ -134,8 +123,8 @@ const minCompress = 64
 
 // marshal encodes m as a record, into a buffer of its own. limit bounds it before
 // compression. It returns the size of the encoding.
-func marshal(c lupine.Codec, m any, how engine.Compression, limit int, hint *sizeHint) (record []byte, b *buffer, n int, err error) {
-	b = bufferFor(int(hint.n.Load()))
+func marshal(c lupine.Codec, m any, how engine.Compression, limit int, hint *buffers.SizeHint) (record []byte, b *buffer, n int, err error) {
+	b = bufferFor(hint.Get())
 	full, err := c.Append(b.b[:engine.MessageRoom], m)
 	if err != nil {
 		b.free()
@@ -143,7 +132,7 @@ func marshal(c lupine.Codec, m any, how engine.Compression, limit int, hint *siz
 	}
 	b.b = full
 	n = len(full) - engine.MessageRoom
-	hint.saw(n)
+	hint.Saw(engine.MessageRoom + n)
 	if err := grpcmsg.CheckSend(n, limit); err != nil {
 		b.free()
 		return nil, nil, n, err

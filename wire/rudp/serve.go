@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/lupine-rpc/lupine/internal/routes"
 	"github.com/lupine-rpc/lupine/internal/workers"
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/engine"
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/udp"
@@ -20,10 +21,10 @@ type reading struct {
 	rotate atomic.Bool // the cookies' key is due
 
 	mu       sync.Mutex
-	turn     uint64 // changes whenever another goroutine reads
-	inline   *route // of the handler that the reader is running
-	runs     uint64 // handlers run by the reader
-	lastRun  uint64 // at the last tick of the watchdog
+	turn     uint64        // changes whenever another goroutine reads
+	inline   *routes.Route // of the handler that the reader is running
+	runs     uint64        // handlers run by the reader
+	lastRun  uint64        // at the last tick of the watchdog
 	watching bool
 	alert    bool // at its short period
 	crowd    bool // there was more than one call since the last tick
@@ -231,7 +232,7 @@ func (r *reader) settle() bool {
 				break
 			}
 			r.calls++
-			if !c.route.quick() || !c.direct {
+			if !c.route.Quick() || !c.direct {
 				r.l.workers.Go(c)
 				continue
 			}
@@ -273,7 +274,7 @@ func (r *reader) runHere(c *serverCall, crowd bool) (mine bool) {
 	rd.mu.Lock()
 	rd.inline = c.route
 	rd.runs++
-	timed := rd.runs%timedRuns == 0
+	timed := rd.runs%routes.TimedRuns == 0
 	rd.crowd = rd.crowd || crowd
 	if !rd.watching || crowd && !rd.alert {
 		rd.watch(r.l)
@@ -328,7 +329,7 @@ func (l *listener) bark() {
 	case rd.runs != rd.lastRun:
 		rd.watch(l)
 	case rd.inline != nil:
-		rd.inline.blocked()
+		rd.inline.Blocked()
 		rd.inline = nil
 		rd.turn++ // the goroutine in the handler is no reader any more
 		blocked = true

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/buffers"
+	"github.com/lupine-rpc/lupine/internal/routes"
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/engine"
 )
 
@@ -22,7 +24,7 @@ type serverCall struct {
 	*lupine.ServerCall
 	s     *session
 	ec    *engine.Call
-	route *route
+	route *routes.Route
 
 	header   lupine.Metadata
 	deadline time.Time
@@ -39,10 +41,10 @@ type serverCall struct {
 
 	recvWait, sendWait waiter
 	// The receiver's.
-	held  inMessage     // taken and not decoded in time
-	first bool          // a message was taken
-	asked atomic.Uint32 // its compression, which is the replies' too; the sender reads it
-	sizes sizeHint      // of a stream's replies; the sender's
+	held  inMessage        // taken and not decoded in time
+	first bool             // a message was taken
+	asked atomic.Uint32    // its compression, which is the replies' too; the sender reads it
+	sizes buffers.SizeHint // of a stream's replies; the sender's
 }
 
 var serverCallPool = sync.Pool{New: func() any { return new(serverCall) }}
@@ -62,9 +64,9 @@ const slabCalls = 8
 // called takes a call that came: its head. The lock is held.
 func (s *session) called(ev *engine.Event) {
 	path := ""
-	var r *route
+	var r *routes.Route
 	if h := ev.Head; h.Method != nil {
-		if r, _ = h.Method.Memo.(*route); r == nil {
+		if r, _ = h.Method.Memo.(*routes.Route); r == nil {
 			path = h.Method.Bytes
 			if r = s.find(path); r != nil {
 				h.Method.Memo = r
@@ -108,12 +110,12 @@ func (s *session) called(ev *engine.Event) {
 const maxTimeout = 10 * 365 * 24 * time.Hour
 
 // find returns the route of a path, or nil. The lock is held.
-func (s *session) find(path string) *route {
+func (s *session) find(path string) *routes.Route {
 	found := s.srv.Lookup(strings.Clone(path))
 	if found == nil {
 		return nil
 	}
-	return s.routes.of(found)
+	return s.routes.Of(found)
 }
 
 // refuse has the engine refuse a call once the events have been taken.
@@ -220,7 +222,7 @@ func (c *serverCall) execute(timed bool) {
 	failed = c.handle(&m)
 	returned = true
 	if timed {
-		c.route.ran(time.Duration(clock() - began))
+		c.route.Ran(time.Duration(clock() - began))
 	}
 }
 
@@ -287,7 +289,7 @@ func (c *serverCall) handle(reply *engine.Message) (failed *lupine.Error) {
 	if failed != nil {
 		return failed
 	}
-	record, b, n, err := marshal(m.Codec, res, c.replyComp(), c.MaxSend(), &c.route.sizes)
+	record, b, n, err := marshal(m.Codec, res, c.replyComp(), c.MaxSend(), &c.route.Sizes)
 	if err != nil {
 		e := *lupine.AsError(err)
 		e.Executed = lupine.Yes

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/lupine-rpc/lupine"
+	"github.com/lupine-rpc/lupine/internal/buffers"
+	"github.com/lupine-rpc/lupine/internal/routes"
 	"github.com/lupine-rpc/lupine/internal/workers"
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/engine"
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/udp"
@@ -30,7 +32,7 @@ type session struct {
 	peerInfo *lupine.Peer // set when the handshake is done
 	opts     lupine.SessionOptions
 	srv      *lupine.Server // who answers the peer's calls; nil: nobody
-	routes   *routes
+	routes   *routes.Table
 	workers  *workers.Pool
 	hello    *hello       // the TLS handshake; nil in plain mode
 	early    early        // what came before it was done; a server's
@@ -52,11 +54,11 @@ type session struct {
 	woken    []*waiter // who is to be woken after that
 
 	// Calls of ours.
-	sizes  sizeHint     // of unary requests
-	calls  list         // those under way
-	free   atomic.Int32 // how many would start at once
-	slots  []*waiter    // calls that wait for the peer to allow another one
-	given  int          // slots that Open has promised to calls that did not begin yet
+	sizes  buffers.SizeHint // of unary requests
+	calls  list             // those under way
+	free   atomic.Int32     // how many would start at once
+	slots  []*waiter        // calls that wait for the peer to allow another one
+	given  int              // slots that Open has promised to calls that did not begin yet
 	idle   []chan struct{}
 	downed bool
 	why    error // it went down
