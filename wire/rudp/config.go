@@ -57,6 +57,11 @@ type Config struct {
 	// on the same host up to 61,440.
 	MaxDatagram int
 
+	// Congestion makes what decides how much of a session may be under way, for datagrams
+	// of so many bytes of UDP payload at first. It is called for each session, and again
+	// when its path is another one. Nil is NewCubic.
+	Congestion func(datagram int) Controller
+
 	// AckDelay is how long an acknowledgement waits for a reply to ride with. Zero
 	// means 10 ms; 1 ms suits a LAN.
 	AckDelay time.Duration
@@ -196,7 +201,6 @@ func (c *Config) engine(hosts bool) engine.Config {
 		MaxSlotsTop: uint64(c.MaxSlotsTop), FirstPTO: int64(c.FirstPTO), SuspectAfter: int64(c.SuspectAfter), LostAfter: int64(c.LostAfter),
 		NatKeepAlive: int64(c.NatKeepAlive), HandshakeTimeout: int64(c.HandshakeTimeout), StallTimeout: int64(c.StallTimeout),
 		MaxWindow: int64(c.MaxWindow), Assembly: int64(c.Assembly), ReplyBudget: int64(c.ReplyBudget),
-		Controller: engine.NewCubic(engine.BaseMTU),
 		Local: engine.Params{
 			Incarnation: incarnation, FirstCredit: uint64(c.FirstCredit), MaxDatagram: uint64(c.MaxDatagram), AckDelay: uint64(c.AckDelay.Microseconds()),
 			MaxHeader: uint64(c.MaxHeaderBytes), Compression: compressions, Agent: agent,
@@ -204,6 +208,9 @@ func (c *Config) engine(hosts bool) engine.Config {
 	}
 	if c.TLS != nil {
 		e.Mode = engine.ModeTLS
+	}
+	if c.Congestion != nil {
+		e.Congestion = func(datagram int) engine.Controller { return c.Congestion(datagram) }
 	}
 	if hosts {
 		e.Local.MaxSlots = uint64(c.MaxSlots)

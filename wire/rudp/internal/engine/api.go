@@ -176,6 +176,8 @@ type Controller interface {
 	Window() int
 	// Rate is what to pace at, in bytes a second; 0: no pacing.
 	Rate() int64
+	// SetMaxDatagram says that datagrams may be so long from now on.
+	SetMaxDatagram(n int)
 }
 
 // Datagram is one of a Batch: a packet without its tag.

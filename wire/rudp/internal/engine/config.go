@@ -34,8 +34,10 @@ type Config struct {
 	Suite func(suite uint16, secret []byte) (Keys, error)
 	// Rand draws random numbers: jitter, salts, challenges. It has to be set.
 	Rand func() uint64
-	// Controller decides how much may be under way. Nil is NewCubic.
-	Controller Controller
+	// Congestion makes what decides how much may be under way, for datagrams of so many
+	// bytes of UDP payload at first. It is called again when the path is another one. Nil
+	// is NewCubic.
+	Congestion func(datagram int) Controller
 	// Budget is shared by the sessions of a listener or of a target. Nil is one of
 	// this session's own.
 	Budget *Budget

@@ -137,7 +137,7 @@ type Stats struct {
 func New(cfg Config, now int64) *Conn {
 	cfg.defaults()
 	c := &Conn{
-		cfg: cfg, hooks: cfg.hooks, mode: cfg.Mode, local: cfg.Local, budget: cfg.Budget, cc: cfg.Controller,
+		cfg: cfg, hooks: cfg.hooks, mode: cfg.Mode, local: cfg.Local, budget: cfg.Budget, cc: cfg.Congestion(BaseMTU),
 		mtu: BaseMTU, announced: cfg.Local.MaxSlots, now: now,
 	}
 	c.sent.init()
@@ -191,8 +191,8 @@ func (cfg *Config) defaults() {
 			*at = normal
 		}
 	}
-	if cfg.Controller == nil {
-		cfg.Controller = NewCubic(BaseMTU)
+	if cfg.Congestion == nil {
+		cfg.Congestion = func(datagram int) Controller { return NewCubic(datagram) }
 	}
 	if cfg.Budget == nil {
 		cfg.Budget = NewBudget()
@@ -225,6 +225,9 @@ func (w FixedWindow) Window() int { return int(w) }
 
 // Rate is 0: no pacing.
 func (FixedWindow) Rate() int64 { return 0 }
+
+// SetMaxDatagram does nothing.
+func (FixedWindow) SetMaxDatagram(int) {}
 
 // learn takes in the peer's parameters.
 func (c *Conn) learn(p Params) {

@@ -117,9 +117,7 @@ func (c *Conn) buildProbe(now int64, b *Batch) bool {
 // setMTU makes datagrams so long from now on.
 func (c *Conn) setMTU(size int) {
 	c.mtu = size
-	if cc, ok := c.cc.(*Cubic); ok {
-		cc.SetMaxDatagram(size)
-	}
+	c.cc.SetMaxDatagram(size)
 }
 
 // paceAt is when the next datagram may leave, if only pacing holds it up; 0: it

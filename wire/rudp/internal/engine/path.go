@@ -145,9 +145,7 @@ func (c *Conn) responseFrame(now int64, p *Packet, f *Frame) {
 func (c *Conn) anew() {
 	c.rtt = RTT{}
 	c.search = mtuState{wanted: c.search.wanted}
-	if cc, ok := c.cc.(*Cubic); ok {
-		*cc = *NewCubic(BaseMTU)
-	}
+	c.cc = c.cfg.Congestion(BaseMTU)
 	c.setMTU(BaseMTU)
 }
 
