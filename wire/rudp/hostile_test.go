@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -358,4 +359,108 @@ func TestServerGone(t *testing.T) {
 		t.Errorf("the next call: %v after %v", err, time.Since(began))
 	}
 	t.Log(fmt.Sprint(err))
+}
+
+// TestSlots: a client whose calls hang gets MaxSlotsTop of them and no more, and keeps nobody
+// else out; when it leaves, its handlers are told.
+func TestSlots(t *testing.T) {
+	const top, calls = 64, 500
+	hang, told := make(chan struct{}, calls), make(chan struct{}, calls)
+	limited := plain
+	limited.MaxSlots, limited.MaxSlotsTop = 8, top
+	addr, _ := serveEcho(t, echo{say: func(ctx context.Context, r *raw) (*raw, error) {
+		if string(r.Bytes) == "hang" {
+			hang <- struct{}{}
+			<-ctx.Done()
+			told <- struct{}{}
+			return nil, ctx.Err()
+		}
+		return r, nil
+	}}, limited)
+	greedy := dialSession(t, addr, plain)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	invoke := func(queue bool) error {
+		return greedy.Invoke(ctx, &lupine.Call{Method: &echoMethods[0], MaxReceive: -1, MaxSend: -1, Queue: queue}, &raw{Bytes: []byte("hang")}, new(raw))
+	}
+	var all sync.WaitGroup
+	for range calls {
+		all.Go(func() {
+			if invoke(true) == nil {
+				t.Error("a call that hangs has succeeded")
+			}
+		})
+	}
+	await := func(what string, c <-chan struct{}, n int) {
+		t.Helper()
+		for i := range n {
+			select {
+			case <-c:
+			case <-soon(t).Done():
+				t.Fatalf("%d of %d %s", i, n, what)
+			}
+		}
+	}
+	await("calls hang", hang, top)
+	if err := invoke(false); !errors.Is(err, lupine.ErrFull) {
+		t.Errorf("a call too many: %v", err)
+	}
+	conn := dialEcho(t, addr, plain)
+	for i := range 300 {
+		began := time.Now()
+		if _, err := say(soon(t), conn, []byte("beside")); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > 2*time.Second {
+			t.Errorf("call %d beside took %v", i, took)
+		}
+	}
+	if len(hang) > 0 {
+		t.Errorf("%d calls too many were run", len(hang))
+	}
+	greedy.Close()
+	all.Wait()
+	await("handlers were told", told, top)
+}
+
+// TestQueueAfterCancel: a call that waits for a slot gets that of a canceled one, once its
+// handler has returned.
+func TestQueueAfterCancel(t *testing.T) {
+	hang, returns := make(chan struct{}), make(chan struct{})
+	limited := plain
+	limited.MaxSlots, limited.MaxSlotsTop = 1, 1
+	addr, _ := serveEcho(t, echo{say: func(ctx context.Context, r *raw) (*raw, error) {
+		if string(r.Bytes) == "hang" {
+			close(hang)
+			<-ctx.Done()
+			<-returns
+		}
+		return r, nil
+	}}, limited)
+	s := dialSession(t, addr, plain)
+	call := func(ctx context.Context, text string) error {
+		return s.Invoke(ctx, &lupine.Call{Method: &echoMethods[0], MaxReceive: -1, MaxSend: -1, Queue: true}, &raw{Bytes: []byte(text)}, new(raw))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	first := make(chan error, 1)
+	go func() { first <- call(ctx, "hang") }()
+	<-hang
+	second := make(chan error, 1)
+	go func() { second <- call(soon(t), "next") }()
+	s.mu.Lock()
+	for waiting := 0; waiting == 0; { // until the second waits
+		s.mu.Unlock()
+		runtime.Gosched()
+		s.mu.Lock()
+		waiting = len(s.slots)
+	}
+	s.mu.Unlock()
+	cancel()
+	if err := <-first; err == nil {
+		t.Error("the canceled call has succeeded")
+	}
+	close(returns)
+	if err := <-second; err != nil {
+		t.Errorf("the call that waited: %v", err)
+	}
 }

@@ -21,15 +21,26 @@ type firewall struct {
 	mu    sync.Mutex
 	ways  map[netip.AddrPort]*net.UDPConn
 	shut  map[netip.AddrPort]bool
+	// meddle, if set, sees each datagram and passes on what it likes.
+	meddle func(b []byte, pass func([]byte))
 }
 
-func newFirewall(t *testing.T, to string) *firewall {
+// through passes on b, or what meddle makes of it.
+func (f *firewall) through(b []byte, pass func([]byte)) {
+	if f.meddle == nil {
+		pass(b)
+		return
+	}
+	f.meddle(b, pass)
+}
+
+func newFirewall(t *testing.T, to string, meddle func(b []byte, pass func([]byte))) *firewall {
 	t.Helper()
 	front, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := &firewall{front: front, to: net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to)), ways: map[netip.AddrPort]*net.UDPConn{}, shut: map[netip.AddrPort]bool{}}
+	f := &firewall{front: front, to: net.UDPAddrFromAddrPort(netip.MustParseAddrPort(to)), ways: map[netip.AddrPort]*net.UDPConn{}, shut: map[netip.AddrPort]bool{}, meddle: meddle}
 	go f.run(t)
 	t.Cleanup(func() {
 		front.Close()
@@ -81,7 +92,7 @@ func (f *firewall) run(t *testing.T) {
 		shut := f.shut[from]
 		f.mu.Unlock()
 		if !shut {
-			way.Write(b[:n])
+			f.through(b[:n], func(b []byte) { way.Write(b) })
 		}
 	}
 }
@@ -94,7 +105,7 @@ func (f *firewall) back(way *net.UDPConn, to netip.AddrPort) {
 			return
 		}
 		if !f.blocked(to) {
-			f.front.WriteToUDPAddrPort(b[:n], to)
+			f.through(b[:n], func(b []byte) { f.front.WriteToUDPAddrPort(b, to) })
 		}
 	}
 }
@@ -145,7 +156,7 @@ func TestMovesWhenItsAddressIsGone(t *testing.T) {
 	e, said := slowEcho(begun, release)
 	stats := new(Stats)
 	addr, _ := serveEcho(t, e, plain)
-	f := newFirewall(t, addr)
+	f := newFirewall(t, addr, nil)
 	s := dialSession(t, f.addr(), Config{Plain: true, Stats: stats, RebindGap: 50 * time.Millisecond})
 	conn, err := net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 2)}, net.UDPAddrFromAddrPort(s.sock.Remote()))
 	if err != nil {
@@ -200,7 +211,7 @@ func TestMovesWhenItsPortIsForgotten(t *testing.T) {
 			e, said := slowEcho(begun, release)
 			stats := new(Stats)
 			addr, _ := serveEcho(t, e, plain)
-			f := newFirewall(t, addr)
+			f := newFirewall(t, addr, nil)
 			s := dialSession(t, f.addr(), Config{Plain: true, Stats: stats, RebindGap: gap, KeepAlive: 100 * time.Millisecond,
 				SuspectAfter: 300 * time.Millisecond, LostAfter: 3 * time.Second})
 			if err := s.sayTo(soon(t), "before"); err != nil {

@@ -89,7 +89,8 @@ const (
 	EventWritable
 	// EventReleased: the engine has let go of the Message with this Owner.
 	EventReleased
-	// EventRoom: Begin, which had said ErrFull, has room again.
+	// EventRoom: Begin, which had said ErrFull, or Room, which had said 0, has room again;
+	// and the peer allows more calls.
 	EventRoom
 	// EventDown: no new calls should be made on the session; Err says why. It comes
 	// at most once.

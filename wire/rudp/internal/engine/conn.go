@@ -79,7 +79,7 @@ type Conn struct {
 	allowed      uint64 // slots of the peer's that we may use
 	announced    uint64 // slots of ours that the peer may use
 	theirsBusy   int    // receiving and running
-	wantedRoom   bool   // Begin has said ErrFull
+	wantedRoom   bool   // Begin has said ErrFull, or Room that there is none
 	queues       [numQueues]queue
 	wanting      []*slot // wait for room for a message
 	reserved     int64
@@ -293,12 +293,17 @@ func (c *Conn) waste(now int64) *Error {
 	return &Error{CodeLimit, "too many frames that carry nothing (limit IdleFrames)"}
 }
 
-// Room returns how many calls may begin now.
+// Room returns how many calls may begin now. If there is no room, EventRoom tells when there
+// is some.
 func (c *Conn) Room() int {
 	if c.phase != phaseOpen || c.session.down {
 		return 0
 	}
-	return int(min(c.allowed, c.cfg.MaxSlotsTop)) - c.inUse
+	n := int(min(c.allowed, c.cfg.MaxSlotsTop)) - c.inUse
+	if n <= 0 {
+		c.wantedRoom = true
+	}
+	return n
 }
 
 // Calls returns how many calls of ours are under way, and how many of the peer's

@@ -192,11 +192,8 @@ func (c *Conn) callFrame(now int64, f *Frame) *Error {
 		if f.Slots <= c.allowed {
 			return c.waste(now)
 		}
-		c.allowed = f.Slots
-		if c.wantedRoom {
-			c.wantedRoom = false
-			c.emit(Event{Kind: EventRoom})
-		}
+		c.allowed, c.wantedRoom = f.Slots, false
+		c.emit(Event{Kind: EventRoom}) // a driver that asks Room has not been told ErrFull
 	case TypeGrantReply, TypeGrantRequest:
 		return c.grantFrame(now, f)
 	case TypeProbe:

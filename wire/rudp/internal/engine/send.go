@@ -196,10 +196,10 @@ func (c *Conn) finishPacket(now int64, b *Batch, level Level, more bool) {
 	if !r.flying {
 		r.over = true
 		c.sent.trim()
-		if c.sent.len() > 2*sentPackets {
-			c.hit(LimitSent)
-			c.fail(now, &Error{CodeLimit, "the peer sends and never acknowledges (limit SentPackets)"})
-		}
+	}
+	if c.sent.len() > 2*sentPackets { // ACKs that nobody acks, and PTOs: nothing else goes on
+		c.hit(LimitSent)
+		c.fail(now, &Error{CodeLimit, "the peer sends and never acknowledges (limit SentPackets)"})
 	}
 	c.Stats.Sent++
 	c.path.sent(size)
