@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -32,6 +31,9 @@ const (
 // twoLinks is a client's network namespace and a server's, with two links between them.
 type twoLinks struct{ client, server string }
 
+// networks counts them, for names.
+var networks atomic.Int64
+
 // newTwoLinks makes the namespaces, which takes root and the command ip.
 func newTwoLinks(t *testing.T) *twoLinks {
 	t.Helper()
@@ -40,7 +42,7 @@ func newTwoLinks(t *testing.T) *twoLinks {
 	}
 	_, err := exec.LookPath("ip")
 	need(t, "the command ip (iproute2)", err)
-	name := fmt.Sprintf("lupine%d-%s", os.Getpid(), strconv.FormatInt(time.Now().UnixNano()%1e6, 36))
+	name := fmt.Sprintf("lupine%d-%d", os.Getpid(), networks.Add(1))
 	n := &twoLinks{name + "c", name + "s"}
 	t.Cleanup(func() {
 		for _, ns := range []string{n.client, n.server} {

@@ -334,6 +334,7 @@ func (c *Conn) buildClose(now int64, b *Batch) bool {
 	f.rec.over = true
 	w := c.writers[level]
 	c.Stats.Sent++
+	c.path.sent(len(f.b) - f.at + w.Overhead())
 	d := Datagram{At: f.at, End: len(f.b), Tag: w.Overhead(), Number: f.number, To: c.path.to(), Sealer: w}
 	c.emitDatagram(b, d)
 	c.sent.trim()

@@ -180,7 +180,7 @@ func (e *node) checkAssembly() {
 	n, sum := 0, uint64(0)
 	for _, list := range [][]*slot{e.conn.mine, e.conn.theirs} {
 		for _, s := range list {
-			if s == nil || s.in.discard || s.in.msgEnd == 0 || s.in.credit < s.in.msgEnd || s.in.msgEnd-s.in.read <= s.in.window {
+			if s == nil || s.state != slotSent && s.state != slotReceiving && s.state != slotRunning || s.in.discard || s.in.msgEnd == 0 || s.in.credit < s.in.msgEnd || s.in.msgEnd-s.in.read <= s.in.window {
 				continue
 			}
 			n++

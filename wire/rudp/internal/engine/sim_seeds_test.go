@@ -74,6 +74,15 @@ var stories = []struct {
 			{op: opCall, call: callPlan{key: 22, req: []int32{341}, res: []int32{118466}, early: -1}},
 		},
 	}},
+	{"CLOSE was sent again and again to an address on trial, beyond three times (seeds 41890, 92135)", schedule{
+		direct: true,
+		steps: []step{
+			oneCall(0, 2),
+			{after: 10 * ms, op: opCheat, server: true, value: 3},
+			{op: opForge, server: true},
+		},
+		faults: []sim.Fault{{Op: sim.OpMove, At: 5 * ms, From: "client"}, drop("client", serverName, 3)},
+	}},
 }
 
 // oneCall is a step: a unary call without peculiarities.
