@@ -306,12 +306,38 @@ func (e *node) expire() {
 			e.w.bug.tick(e)
 		}
 		e.conn.Tick(e.now())
+		e.hop()
 		e.events()
 		e.settle()
 		e.tick.after(e)
 		return
 	}
 	e.arm()
+}
+
+// hop is what a client's driver does when nothing comes back for SuspectAfter: it binds another
+// port (4.5.1). The process's sessions share a socket here.
+func (e *node) hop() {
+	if e.server {
+		return
+	}
+	ptos, quiet := e.conn.Silence(e.now())
+	if suspect := e.conn.cfg.SuspectAfter; ptos < 3 || quiet < suspect || e.p.hopped != 0 && e.now()-e.p.hopped < suspect {
+		return
+	}
+	e.p.hopped = e.now()
+	e.p.socket.Rebind()
+	e.w.did("clients that took another port")
+	for _, other := range e.p.order {
+		if !other.dead {
+			other.tick.input()
+			other.conn.Hint(other.now(), HintMoved)
+			if other != e {
+				other.events()
+				other.settle()
+			}
+		}
+	}
 }
 
 // events takes what has happened. What follows from it is done when all events

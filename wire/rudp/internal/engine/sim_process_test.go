@@ -37,6 +37,7 @@ type process struct {
 	draining    bool // inbox has a timer
 	answer      []byte
 	slack       int64 // by how much pauses may make it late
+	hopped      int64 // when a client took another port last; 0: never
 	addresses   map[netip.AddrPort]*address
 }
 
@@ -71,7 +72,7 @@ func (p *process) boot() {
 	binary.BigEndian.PutUint64(p.incarnation[:], w.rand.Uint64()|1)
 	p.ends = make(map[uint32]*node)
 	p.order, p.cur, p.inbox, p.draining = nil, nil, nil, false
-	p.addresses, p.token = nil, nil
+	p.addresses, p.token, p.hopped = nil, nil, 0
 	p.budget = NewBudget()
 	p.budget.Receive = p.cfg.receive
 	port := uint16(0)

@@ -83,7 +83,7 @@ func (s *served) start() {
 		if e.dead || s.over {
 			return
 		}
-		if a.canceled && !s.canceled && (e.server || !w.plan.moves()) && w.calm > 0 && w.Now()-max(a.cancelAt, w.calm) > 4*s1 && e.peer.alive() {
+		if a.canceled && !s.canceled && (e.server || !w.plan.moves() && e.p.hopped == 0) && w.calm > 0 && w.Now()-max(a.cancelAt, w.calm) > 4*s1 && e.peer.alive() {
 			w.fail(badLiveness, "call %d was canceled %s ago, and its handler does not know", p.key, millis(w.Now()-a.cancelAt))
 		}
 		if c := w.plan.client; e.server && e.peer.crashed && !s.canceled {

@@ -86,7 +86,7 @@ func corners() []string {
 		"fault: loss", "fault: duplicate", "fault: reordering", "fault: corruption", "fault: loss in a burst", "fault: partition",
 		"fault: given up while under way", "given up before it was sent", "calls ok: unary", "calls ok: bidi stream", "calls ok: client stream", "calls ok: server stream", "calls lost", "waits for a slot",
 		"handler told that its caller has left", "fault: crash", "fault: pause", "fault: rebinding", "fault: change of address",
-		"fault: queue full", "fault: mark CE", "fault: clock drift", "fault: key update", "fault: drain", "fault: close", "forged RESET", "datagrams that a middleman passed on", "datagrams that came from a middleman first", "several large messages at once",
+		"fault: queue full", "fault: mark CE", "fault: clock drift", "fault: key update", "fault: drain", "fault: close", "forged RESET", "clients that took another port", "datagrams that a middleman passed on", "datagrams that came from a middleman first", "several large messages at once",
 		"peer calls", "key updates", "addresses proven", "repeats of identified calls", "books compared", "attempt refused: UNAVAILABLE",
 	}
 	for _, c := range cheats {
