@@ -85,7 +85,14 @@ func (e echo) register(srv *lupine.Server) {
 
 func serveEcho(t testing.TB, e echo, c Config) (addr string, srv *lupine.Server) {
 	t.Helper()
-	srv = lupine.ServerConfig{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), MaxReceive: -1}.NewServer()
+	l, srv := listenEcho(t, e, c)
+	return l.Addr(), srv
+}
+
+// listenEcho is serveEcho for who wants the listener.
+func listenEcho(t testing.TB, e echo, c Config) (*listener, *lupine.Server) {
+	t.Helper()
+	srv := lupine.ServerConfig{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), MaxReceive: -1}.NewServer()
 	e.register(srv)
 	l := Listen("127.0.0.1:0", c)
 	if err := srv.Bind(context.Background(), l); err != nil {
@@ -99,7 +106,7 @@ func serveEcho(t testing.TB, e echo, c Config) (addr string, srv *lupine.Server)
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	return l.Addr(), srv
+	return l.(*listener), srv
 }
 
 func dialEcho(t testing.TB, addr string, c Config) *lupine.Conn {

@@ -50,6 +50,14 @@ func (s *session) flushSoon(unsent int) {
 	}
 }
 
+// granted sends what the engine may have granted since a receiver took messages: that
+// can wait a little. The lock is held before and after, but not throughout.
+func (s *session) granted() {
+	if s.eng.Wants() {
+		s.flushSoon(0)
+	}
+}
+
 // later is a session as the task of flushSoon.
 type later session
 

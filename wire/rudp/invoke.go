@@ -26,7 +26,6 @@ type clientCall struct {
 	how        engine.Compression // of requests
 
 	in        []inMessage // those that came and were not taken
-	inAt      int
 	header    lupine.Metadata
 	trailer   lupine.Metadata
 	gotHeader bool // or a message, or the end
@@ -40,21 +39,17 @@ type clientCall struct {
 	call   *lupine.Call
 	stop   func() bool // forgets ctx
 	sizes  buffers.SizeHint
-	quick  bool      // nothing was sent since the last Recv: the next Send flushes
-	closed bool      // no more messages will be sent; the sender's
-	first  bool      // FirstByte was told; the receiver's
-	held   inMessage // one that was taken and could not be decoded in time; the receiver's
+	quick  bool  // nothing was sent since the last Recv: the next Send flushes
+	closed bool  // no more messages will be sent; the sender's
+	first  bool  // FirstByte was told; the receiver's
+	taken  taken // messages that were not decoded yet; the receiver's
 }
 
 var callPool = sync.Pool{New: func() any { return new(clientCall) }}
 
 // recycle puts c, whose call is over, back into the pool.
 func (c *clientCall) recycle() {
-	for i := range c.in {
-		c.in[i].buf.free()
-		c.in[i] = inMessage{}
-	}
-	wait, in := c.recvWait, c.in[:0]
+	wait, in := c.recvWait, freeAll(c.in)
 	*c = clientCall{}
 	c.recvWait, c.in = wait, in
 	callPool.Put(c)
@@ -99,7 +94,7 @@ func (s *session) invoke(ctx context.Context, c *clientCall, call *lupine.Call, 
 			}
 			continue
 		}
-		alone, err := s.await(ctx, &c.recvWait)
+		alone, err := s.await(ctx, &c.recvWait, nil)
 		if alone { // a unary call is woken when it is done
 			return c.conclude(ctx, call, reply, n)
 		}
@@ -288,11 +283,7 @@ func (c *clientCall) abandon(now int64, err *lupine.Error) {
 		e.Executed = executed
 		err = &e
 	}
-	for i := c.inAt; i < len(c.in); i++ {
-		c.in[i].buf.free() // of no use now
-		c.in[i] = inMessage{}
-	}
-	c.in, c.inAt = c.in[:0], 0
+	c.in = freeAll(c.in) // of no use now
 	c.finish(err)
 	c.s.events(now)
 }
@@ -303,7 +294,7 @@ func (c *clientCall) ready(w wanted) bool {
 	case c.done:
 		return true
 	case w == wantMessage:
-		return c.inAt < len(c.in)
+		return len(c.in) > 0
 	case w == wantHeader:
 		return c.gotHeader
 	}

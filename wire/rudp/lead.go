@@ -14,8 +14,8 @@ import (
 
 // Who reads a client's socket: as in package h2. A lone call's caller reads for itself,
 // since no goroutine has to be woken for it then; with several calls a goroutine in the
-// background reads for all. A ticker sees to a socket that nobody has read for a
-// whole tick.
+// background reads for all. It hands the role to a lone stream's receiver when it has
+// something for it. A ticker sees to a socket that nobody has read for a whole tick.
 type role uint8
 
 const (
@@ -29,6 +29,15 @@ const (
 	// without a reader. A shorter one would make a lone call slower: see
 	// docs/PERFORMANCE.md.
 	readTick = 10 * time.Millisecond
+
+	// slowTurn is how long the receiver of a lone stream may take before it reads
+	// again. Meanwhile nobody reads: the peer may wait for an ACK.
+	slowTurn = 100 * time.Microsecond
+	// A receiver that takes longer does not read for itself for so many messages. They
+	// double each time.
+	minShy = 32
+	maxShy = 4096
+
 	// maxYields is how often the sender lets others run first, as long as they add to
 	// what is to be sent.
 	maxYields = 8
@@ -37,12 +46,17 @@ const (
 // kickTime is a deadline in the past.
 var kickTime = time.Unix(1, 0)
 
-// roles is who reads a client's socket. The session's lock guards it.
+// roles is who reads a client's socket; at a listener, what is needed to have a handler
+// that reads stop. The session's lock guards it.
 type roles struct {
 	reader   role
 	turns    uint64 // changes whenever the role does
 	lastTurn uint64 // at the last tick
 	led      *waiter
+	lastRead int64 // when
+	passed   int64 // when it last had something for a stream that goes on; 0: not lately
+	shy      int   // messages for which the background reader keeps the role
+	shyFor   int   // what shy was set to
 	kicked   bool
 	lookUp   func() // kickCaller, once that was needed
 	ticking  bool
@@ -69,8 +83,15 @@ const (
 type waiter struct {
 	ch     chan bool // true: nobody else touches the call any more
 	parked bool
-	alone  bool // it is a unary call's: woken when that is done
+	alone  bool  // it is a unary call's: woken when that is done
+	to     taker // who waits for a message; or nil
+	took   bool  // to has taken some
 }
+
+// taker is who waits for a message. take moves the messages that have come to where the
+// receiver finds them without the lock, and reports whether there were any. The reader
+// calls it with the lock held.
+type taker interface{ take() bool }
 
 // mayLead reports whether a caller may read for itself now. The lock is held.
 func (s *session) mayLead() bool { return s.l == nil && s.reader == nobody && s.dead == nil }
@@ -126,6 +147,7 @@ func (s *session) took(err error) {
 		return
 	}
 	now := clock()
+	s.lastRead = now
 	if err != nil {
 		if errors.Is(err, net.ErrClosed) {
 			return
@@ -161,6 +183,9 @@ func (s *session) lead(ctx, watched context.Context, c *clientCall, w *waiter, w
 		stop := context.AfterFunc(ctx, s.lookUp)
 		defer stop()
 	}
+	if s.passed != 0 {
+		s.judge(clock() - s.passed)
+	}
 	s.led = w
 	s.passTo(caller)
 	over := false
@@ -179,16 +204,45 @@ func (s *session) lead(ctx, watched context.Context, c *clientCall, w *waiter, w
 	}
 	// took lets go of the lock to send: a kick may have come in between.
 	over = s.pardon() || over
-	s.led = nil
+	s.led, s.passed = nil, 0
 	others := s.calls.n
 	if !c.done {
 		others--
+		over = over || s.shy > 0
 	}
 	if s.dead == nil && (over || others > 0) {
 		s.readBehind()
 		return
 	}
+	if !c.done {
+		s.passed = s.lastRead
+	}
 	s.passTo(nobody)
+}
+
+// judge looks at how long the receiver of a lone stream took before it read again. The
+// lock is held.
+func (s *session) judge(took int64) {
+	if took <= int64(slowTurn) {
+		s.shyFor = 0
+		return
+	}
+	s.shyFor = min(max(2*s.shyFor, minShy), maxShy)
+	s.shy = s.shyFor
+}
+
+// lone reports whether what was read is for the receiver of the only call there is, who
+// may then read on. The lock is held.
+func (s *session) lone() bool {
+	if len(s.woken) != 1 || s.woken[0].to == nil || s.calls.n != 1 {
+		return false
+	}
+	if s.shy > 0 {
+		s.shy--
+		return false
+	}
+	s.passed = s.lastRead
+	return true
 }
 
 // kickCaller has the caller that reads stop. It may be another one by now than was
@@ -240,7 +294,11 @@ func (s *session) readBehind() {
 
 // watchBehind has somebody read if nobody does: something is due. The lock is held.
 func (s *session) watchBehind() {
-	if s.l == nil && s.reader == nobody && s.dead == nil {
+	if s.l != nil {
+		s.l.readOn()
+		return
+	}
+	if s.reader == nobody && s.dead == nil {
 		s.readBehind()
 	}
 }
@@ -296,6 +354,10 @@ func (s *session) readTick() {
 		s.tickOn()
 		return
 	}
+	if s.reader == nobody && s.passed != 0 {
+		s.judge(int64(readTick))
+		s.passed = 0
+	}
 	s.watchBehind()
 }
 
@@ -322,15 +384,21 @@ func (s *session) finishBatch() {
 		s.flush(false)
 		return
 	}
+	if s.l == nil && s.reader == background && s.lone() {
+		s.passTo(nobody)
+	}
 	woken := s.woken
 	s.woken = nil
+	for _, w := range woken {
+		w.took = w.to != nil && w.to.take()
+	}
 	sender := !s.sending && s.dead == nil
 	if sender {
 		s.sending = true
 	}
 	s.mu.Unlock()
 	for i, w := range woken {
-		w.ch <- w.alone
+		w.ch <- w.alone || w.took
 		woken[i] = nil
 	}
 	if sender {
@@ -352,18 +420,19 @@ func (s *session) finishBatch() {
 // park waits until w is woken or ctx ends, whose error it then returns. The lock is
 // held before and after.
 func (s *session) park(ctx context.Context, w *waiter) error {
-	_, err := s.await(ctx, w)
+	_, err := s.await(ctx, w, nil)
 	s.mu.Lock()
 	return err
 }
 
 // await is park, but returns without the lock. alone says that what it waited for may
-// be used without it: it was for the last time. With an error w is not woken any more.
-func (s *session) await(ctx context.Context, w *waiter) (alone bool, err error) {
+// be used without it: the call is over, or to has taken something. With an error w is not
+// woken any more.
+func (s *session) await(ctx context.Context, w *waiter, to taker) (alone bool, err error) {
 	if w.ch == nil {
 		w.ch = make(chan bool, 1)
 	}
-	w.parked = true
+	w.parked, w.to = true, to
 	s.watchBehind()
 	s.mu.Unlock()
 	done := ctx.Done()

@@ -82,6 +82,51 @@ func keep(ev *engine.Event) inMessage {
 	return m
 }
 
+// freeAll gives back the buffers of list, and returns it emptied.
+func freeAll(list []inMessage) []inMessage {
+	for i := range list {
+		list[i].buf.free()
+		list[i] = inMessage{}
+	}
+	return list[:0]
+}
+
+// taken are messages that a receiver has taken and not decoded yet. They are its own.
+type taken struct {
+	list []inMessage
+	at   int
+}
+
+// empty reports whether all are decoded.
+func (t *taken) empty() bool { return t.at == len(t.list) }
+
+// first is the next one.
+func (t *taken) first() *inMessage { return &t.list[t.at] }
+
+// drop forgets the first.
+func (t *taken) drop() {
+	t.list[t.at].buf.free()
+	t.list[t.at] = inMessage{}
+	t.at++
+}
+
+// take moves the messages of in here, which is empty, and returns how many bytes that is
+// and an empty list to collect the next ones in.
+func (t *taken) take(in []inMessage) (n int, empty []inMessage) {
+	for i := range in {
+		n += len(in[i].buf.b)
+	}
+	empty = t.list[:0]
+	t.list, t.at = in, 0
+	return n, empty
+}
+
+// free gives back those that were not decoded.
+func (t *taken) free() {
+	freeAll(t.list[t.at:])
+	t.list, t.at = t.list[:0], 0
+}
+
 // compressions is what we can decompress, as the parameter says it.
 const compressions = 1<<0 | 1<<1
 

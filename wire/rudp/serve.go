@@ -1,20 +1,18 @@
 package rudp
 
 import (
-	"errors"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/lupine-rpc/lupine/internal/routes"
-	"github.com/lupine-rpc/lupine/internal/workers"
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/engine"
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/udp"
 )
 
 // One goroutine reads a listener's socket for all sessions, and runs quick handlers
-// itself; when one of them takes too long, a watchdog has another goroutine read on.
+// itself; when one of them takes too long, a watchdog has another goroutine read on. See
+// lone.go for when a handler reads.
 
 // reading is who reads.
 type reading struct {
@@ -30,6 +28,7 @@ type reading struct {
 	crowd    bool // there was more than one call since the last tick
 	over     bool
 	watchdog *time.Timer
+	lone
 
 	// The reader's; they go with the role.
 	touched []*session // sessions that something came for, up to touchedAt done
@@ -65,10 +64,7 @@ func (l *listener) startReader() {
 	l.read.turn++
 	turn := l.read.turn
 	l.read.mu.Unlock()
-	l.workers.Go(workers.Func(func() {
-		r := &reader{l: l, turn: turn, in: l.sock.NewReader(), out: l.sock.NewWriter(), buf: make([]byte, udp.ReadBytes)}
-		r.run()
-	}))
+	l.workers.Go(&reader{l: l, turn: turn, in: l.sock.NewReader(), out: l.sock.NewWriter(), buf: make([]byte, udp.ReadBytes)})
 }
 
 func (r *reading) stop() {
@@ -80,26 +76,15 @@ func (r *reading) stop() {
 	r.mu.Unlock()
 }
 
-// run reads until the listener is closed or the role is another's.
-func (r *reader) run() {
-	l := r.l
-	for r.settle() {
+// Run reads until the listener is closed or the role is another's.
+func (r *reader) Run() {
+	for r.settle(true) {
 		got, err := r.in.Read(r.buf)
 		if err != nil {
-			if errors.Is(err, net.ErrClosed) {
-				return
-			}
-			if err != udp.ErrRefused && err != udp.ErrTooLong && err != udp.ErrUnreachable {
-				select {
-				case l.failed <- err:
-				default:
-				}
+			if !r.passing(err) {
 				return
 			}
 			continue
-		}
-		if l.read.rotate.CompareAndSwap(true, false) {
-			l.front.Rotate(newSecret())
 		}
 		r.take(got)
 		if r.calls <= 1 {
@@ -115,8 +100,16 @@ func (r *reader) run() {
 	}
 }
 
+// transient reports whether a read failed because of a datagram that was sent.
+func transient(err error) bool {
+	return err == udp.ErrRefused || err == udp.ErrTooLong || err == udp.ErrUnreachable
+}
+
 // take gives what was read to the sessions.
 func (r *reader) take(got udp.Received) {
+	if r.l.read.rotate.CompareAndSwap(true, false) {
+		r.l.front.Rotate(newSecret())
+	}
 	now := clock()
 	var cur *session // whose packets are collected
 	for b := r.buf[:got.N]; len(b) > 0; {
@@ -219,9 +212,10 @@ func (r *reader) give(now int64, s *session) {
 	}
 }
 
-// settle starts the calls that have come and sends what comes of it. It reports
-// whether the goroutine still has the reader's role.
-func (r *reader) settle() bool {
+// settle starts the calls that have come and sends what comes of it. With here it runs
+// quick handlers itself, and may hand the role on. It reports whether the goroutine still
+// has the reader's role.
+func (r *reader) settle(here bool) bool {
 	rd := &r.l.read
 	r.calls = 0
 	for rd.at < len(rd.touched) {
@@ -232,7 +226,7 @@ func (r *reader) settle() bool {
 				break
 			}
 			r.calls++
-			if !c.route.Quick() || !c.direct {
+			if !here || !c.route.Quick() || !c.direct {
 				r.l.workers.Go(c)
 				continue
 			}
@@ -244,7 +238,15 @@ func (r *reader) settle() bool {
 		rd.at++
 		s.mu.Lock()
 		if s.dead == nil {
-			s.eng.Flush(clock())
+			now := clock()
+			s.eng.Flush(now)
+			if here && r.offers(s) {
+				rd.touched, rd.at, rd.passed = rd.touched[:0], 0, now
+				rd.pass(r)
+				s.finishBatch()
+				s.mu.Unlock()
+				return false
+			}
 			s.finishBatch()
 		}
 		s.mu.Unlock()
@@ -304,7 +306,7 @@ func (r *reader) runHere(c *serverCall, crowd bool) (mine bool) {
 
 // watch starts the watchdog's clock. The lock is held.
 func (rd *reading) watch(l *listener) {
-	rd.watching, rd.lastRun = true, rd.runs
+	rd.watching, rd.lastRun, rd.lastPass = true, rd.runs, rd.passes
 	rd.alert, rd.crowd = rd.crowd, false
 	period := loneTick
 	if rd.alert {
@@ -317,17 +319,21 @@ func (rd *reading) watch(l *listener) {
 	rd.watchdog.Reset(period)
 }
 
-// bark looks whether the reader is still in the handler that it was in a tick ago, and
-// if so has another goroutine read on.
+// bark looks whether the reader is still in the handler that it was in a tick ago, or
+// nobody has read since, and if so has another goroutine read on.
 func (l *listener) bark() {
 	rd := &l.read
 	rd.mu.Lock()
 	rd.watching = false
 	blocked := false
+	var idle *reader
 	switch {
 	case rd.over:
-	case rd.runs != rd.lastRun:
+	case rd.runs != rd.lastRun || rd.passes != rd.lastPass:
 		rd.watch(l)
+	case rd.idle != nil:
+		idle, rd.idle = rd.idle, nil
+		rd.slow()
 	case rd.inline != nil:
 		rd.inline.Blocked()
 		rd.inline = nil
@@ -337,5 +343,8 @@ func (l *listener) bark() {
 	rd.mu.Unlock()
 	if blocked {
 		l.startReader()
+	}
+	if idle != nil {
+		l.workers.Go(idle)
 	}
 }

@@ -30,7 +30,6 @@ type serverCall struct {
 	deadline time.Time
 
 	in      []inMessage
-	inAt    int
 	half    bool // no more requests come
 	started bool // its handler runs, or is queued
 	direct  bool // ServeUnary has it
@@ -40,8 +39,9 @@ type serverCall struct {
 	cause   error
 
 	recvWait, sendWait waiter
+	unwatch            func() bool // forgets the deadline; see watched
 	// The receiver's.
-	held  inMessage        // taken and not decoded in time
+	taken taken            // not decoded yet
 	first bool             // a message was taken
 	asked atomic.Uint32    // its compression, which is the replies' too; the sender reads it
 	sizes buffers.SizeHint // of a stream's replies; the sender's
@@ -185,13 +185,8 @@ func (c *serverCall) gone(err *lupine.Error) {
 
 // free gives back the messages that nobody took.
 func (c *serverCall) free() {
-	for i := c.inAt; i < len(c.in); i++ {
-		c.in[i].buf.free()
-		c.in[i] = inMessage{}
-	}
-	c.in, c.inAt = c.in[:0], 0
-	c.held.buf.free()
-	c.held = inMessage{}
+	c.in = freeAll(c.in)
+	c.taken.free()
 }
 
 // Run runs the handler; it makes the call a task.
@@ -246,6 +241,9 @@ func (c *serverCall) conclude(failed *lupine.Error, m engine.Message, returned b
 	}
 	c.ec.Owner = nil
 	c.free()
+	if c.unwatch != nil {
+		c.unwatch()
+	}
 	s.events(now)
 	direct := c.direct
 	if !returned {
@@ -254,6 +252,9 @@ func (c *serverCall) conclude(failed *lupine.Error, m engine.Message, returned b
 	s.mu.Unlock()
 	if direct && returned {
 		c.recycle()
+	}
+	if !direct && s.l != nil {
+		s.l.readOn() // Recv may have read for itself
 	}
 }
 
@@ -282,8 +283,7 @@ func (c *serverCall) handle(reply *engine.Message) (failed *lupine.Error) {
 		e := *lupine.AsError(err)
 		return e.NotExecuted()
 	}
-	c.in[0].buf.free() // the handler may take long
-	c.in[0], c.inAt = inMessage{}, 1
+	c.in = freeAll(c.in) // the handler may take long
 	c.Received(n)
 	res, failed := c.route.ServeUnary(c.ServerCall, req)
 	if failed != nil {
@@ -338,24 +338,24 @@ func (c *serverCall) sendHeader(now int64, empty bool) {
 
 // Recv decodes the next request message into m.
 func (c *serverCall) Recv(ctx context.Context, m any) error {
-	if c.held.buf == nil {
+	if c.taken.empty() {
 		if err := c.fetch(ctx); err != nil {
 			return err
 		}
-		if !c.first {
-			c.first = true
-			c.asked.Store(uint32(c.held.comp))
-			if !c.route.Method.Kind.ManyRequests() { // the handler has not begun
-				c.Compressor = compressorName(c.held.comp)
-			}
+	}
+	in := c.taken.first()
+	if !c.first {
+		c.first = true
+		c.asked.Store(uint32(in.comp))
+		if !c.route.Method.Kind.ManyRequests() { // the handler has not begun
+			c.Compressor = compressorName(in.comp)
 		}
 	}
-	n, err := c.held.decode(ctx, c.route.Method.Codec, m, c.MaxReceive())
+	n, err := in.decode(ctx, c.route.Method.Codec, m, c.MaxReceive())
 	if err != nil && err == ctx.Err() {
 		return err // the message is still there
 	}
-	c.held.buf.free()
-	c.held = inMessage{}
+	c.taken.drop()
 	if err != nil {
 		return err
 	}
@@ -363,37 +363,85 @@ func (c *serverCall) Recv(ctx context.Context, m any) error {
 	return nil
 }
 
-// fetch fills held.
+// fetch fills taken.
 func (c *serverCall) fetch(ctx context.Context) error {
 	s := c.s
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	c.slow = false
-	for c.inAt == len(c.in) {
+	for !c.take() {
+		var watched context.Context
+		var err error
 		switch {
 		case c.over:
-			return c.left()
+			err = c.left()
 		case c.half:
-			return io.EOF
+			err = io.EOF
+		default:
+			if s.eng.Wants() {
+				if s.flush(s.serving > 1); c.ready() {
+					continue
+				}
+			}
+			watched, err = c.watched(ctx)
 		}
-		s.flush(s.serving > 1)
-		if c.inAt < len(c.in) || c.over || c.half {
-			continue
-		}
-		if err := s.park(ctx, &c.recvWait); err != nil {
+		if err != nil {
+			s.mu.Unlock()
 			return err
 		}
+		if s.l != nil {
+			if r := s.l.read.claim(); r != nil {
+				r.lead(watched, c)
+				continue
+			}
+		}
+		alone, err := s.await(watched, &c.recvWait, c)
+		if alone || err != nil {
+			return err
+		}
+		s.mu.Lock()
 	}
-	c.held = c.in[c.inAt]
-	c.in[c.inAt] = inMessage{}
-	if c.inAt++; c.inAt == len(c.in) {
-		c.in, c.inAt = c.in[:0], 0
-	}
-	if !c.over {
-		s.eng.Consumed(clock(), c.ec, len(c.held.buf.b))
-		s.flushSoon(0)
-	}
+	s.granted()
+	s.mu.Unlock()
 	return nil
+}
+
+// ready reports whether Recv need not wait. The lock is held.
+func (c *serverCall) ready() bool { return len(c.in) > 0 || c.over || c.half }
+
+// take fills taken, and reports whether there was anything. The lock is held.
+func (c *serverCall) take() bool {
+	if len(c.in) == 0 {
+		return false
+	}
+	var n int
+	n, c.in = c.taken.take(c.in)
+	if !c.over {
+		c.s.eng.Consumed(clock(), c.ec, n)
+	}
+	return true
+}
+
+// watched returns the context by which a wait must end that is under ctx, or ctx's
+// error. Of the call's own only the deadline is left to watch: the rest wakes whoever
+// waits. The lock is held.
+func (c *serverCall) watched(ctx context.Context) (context.Context, error) {
+	if ctx != context.Context(c.ServerCall) {
+		return ctx, ctx.Err()
+	}
+	if c.deadline.IsZero() {
+		return context.Background(), nil
+	}
+	if c.unwatch == nil {
+		c.unwatch = context.AfterFunc(c.ServerCall, c.contextEnded)
+	}
+	return context.Background(), ctx.Err()
+}
+
+// contextEnded wakes a handler whose deadline has passed.
+func (c *serverCall) contextEnded() {
+	c.s.mu.Lock()
+	c.s.wake(&c.recvWait)
+	c.s.mu.Unlock()
 }
 
 // left is the error of a handler whose caller has gone.

@@ -155,32 +155,32 @@ func (c *clientCall) waitError(err error) error {
 
 // Recv decodes the next message into m.
 func (c *clientCall) Recv(ctx context.Context, m any) error {
-	if c.held.buf == nil {
+	if c.taken.empty() {
 		if err := c.fetch(ctx); err != nil {
 			return err
 		}
 	}
-	n, err := c.held.decode(ctx, c.call.Method.Codec, m, c.call.MaxReceive)
+	n, err := c.taken.first().decode(ctx, c.call.Method.Codec, m, c.call.MaxReceive)
 	if err != nil && err == ctx.Err() {
 		return err // the message is still there
 	}
-	c.held.buf.free()
-	c.held = inMessage{}
+	c.taken.drop()
 	if err != nil {
 		e := lupine.AsError(err)
 		c.Cancel(e)
+		c.taken.free()
 		return e
 	}
 	c.call.Received(n)
 	return nil
 }
 
-// fetch fills held, or returns how the call ended.
+// fetch fills taken, or returns how the call ended.
 func (c *clientCall) fetch(ctx context.Context) error {
 	s := c.s
 	s.mu.Lock()
 	c.quick = true
-	for c.inAt == len(c.in) {
+	for !c.take() {
 		if c.done {
 			s.mu.Unlock()
 			c.call.ReplyHeader, c.call.ReplyTrailer = c.header, c.trailer
@@ -192,42 +192,64 @@ func (c *clientCall) fetch(ctx context.Context) error {
 		if c.lapse(); c.done {
 			continue
 		}
-		if err := c.wait(ctx, wantMessage); err != nil {
-			if c.waitError(err) == err {
-				s.mu.Unlock()
-				return err
-			}
+		alone, err := c.wait(ctx, wantMessage, c)
+		if alone {
+			c.firstByte()
+			return nil
+		}
+		if err != nil && c.waitError(err) == err {
+			s.mu.Unlock()
+			return err
 		}
 	}
-	c.held = c.in[c.inAt]
-	c.in[c.inAt] = inMessage{}
-	if c.inAt++; c.inAt == len(c.in) {
-		c.in, c.inAt = c.in[:0], 0
-	}
-	if !c.done {
-		s.eng.Consumed(clock(), &c.Call, len(c.held.buf.b))
-		s.flushSoon(0) // a grant can wait a little
-	}
+	s.granted()
 	s.mu.Unlock()
+	c.firstByte()
+	return nil
+}
+
+// firstByte tells the call's observer of its first message.
+func (c *clientCall) firstByte() {
 	if !c.first {
 		c.first = true
 		c.call.FirstByte()
 	}
-	return nil
 }
 
-// wait waits for something of the reader, or reads itself. The lock is held.
-func (c *clientCall) wait(ctx context.Context, want wanted) error {
+// take fills taken, and reports whether there was anything. The lock is held.
+func (c *clientCall) take() bool {
+	if len(c.in) == 0 {
+		return false
+	}
+	var n int
+	n, c.in = c.taken.take(c.in)
+	if !c.done {
+		c.s.eng.Consumed(clock(), &c.Call, n)
+	}
+	return true
+}
+
+// wait waits for something of the reader, or reads itself. The lock is held before, and
+// after unless it returns true: to has taken something.
+func (c *clientCall) wait(ctx context.Context, want wanted, to taker) (alone bool, err error) {
 	s := c.s
-	s.flush(s.calls.n > 1)
-	if c.ready(want) {
-		return nil
+	if s.eng.Wants() {
+		if s.flush(s.calls.n > 1); c.ready(want) {
+			return false, nil
+		}
 	}
 	if s.mayLead() {
 		s.lead(ctx, c.ctx, c, &c.recvWait, want)
-		return ctx.Err()
+		return false, ctx.Err()
 	}
-	return s.park(ctx, &c.recvWait)
+	watched := ctx
+	if c.stop != nil && ctx.Done() == c.ctx.Done() {
+		watched = context.Background() // contextEnded wakes us
+	}
+	if alone, err = s.await(watched, &c.recvWait, to); !alone {
+		s.mu.Lock()
+	}
+	return alone, err
 }
 
 // Header waits for the reply's header.
@@ -236,7 +258,7 @@ func (c *clientCall) Header(ctx context.Context) (lupine.Metadata, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for !c.ready(wantHeader) {
-		if err := c.wait(ctx, wantHeader); err != nil && c.waitError(err) == err {
+		if _, err := c.wait(ctx, wantHeader, nil); err != nil && c.waitError(err) == err {
 			return nil, err
 		}
 	}

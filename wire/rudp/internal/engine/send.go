@@ -122,6 +122,9 @@ func (c *Conn) buildData(now int64, b *Batch) bool {
 	return true
 }
 
+// Wants reports whether there may be anything to send but ACK. It is cheaper than Poll.
+func (c *Conn) Wants() bool { return c.wantsData() }
+
 // wantsData reports whether there may be anything to send but ACK.
 func (c *Conn) wantsData() bool {
 	return c.queues[queueControl].first != nil || c.queues[queueLost].first != nil || c.queues[queueOpen].first != nil ||
