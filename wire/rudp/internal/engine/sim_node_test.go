@@ -316,7 +316,7 @@ func (e *node) expire() {
 }
 
 // hop is what a client's driver does when nothing comes back for SuspectAfter: it binds another
-// port (4.5.1). The process's sessions share a socket here.
+// port (4.5.1). The process's sessions share a socket here: to the others it is a NAT's doing.
 func (e *node) hop() {
 	if e.server {
 		return
@@ -328,16 +328,8 @@ func (e *node) hop() {
 	e.p.hopped = e.now()
 	e.p.socket.Rebind()
 	e.w.did("clients that took another port")
-	for _, other := range e.p.order {
-		if !other.dead {
-			other.tick.input()
-			other.conn.Hint(other.now(), HintMoved)
-			if other != e {
-				other.events()
-				other.settle()
-			}
-		}
-	}
+	e.tick.input()
+	e.conn.Hint(e.now(), HintMoved)
 }
 
 // events takes what has happened. What follows from it is done when all events
