@@ -396,3 +396,52 @@ func TestClearPacketsForged(t *testing.T) {
 		call(tt.name)
 	}
 }
+
+// TestLyingServer: replies that claim to be longer than what comes, to a client with
+// MaxReceive and to one without. Its calls end by that or when they are given up; what came
+// is all that they cost.
+func TestLyingServer(t *testing.T) {
+	const calls = 100
+	for _, limit := range []int{1 << 20, 0} {
+		d := newDuo(t, func(cfg *[2]Config) { cfg[0].MaxReceive = limit })
+		d.lose = func(int, []byte) bool { return true }
+		c := d.ends[0].c
+		made := make(map[*Call]*reply)
+		for range calls {
+			call, r := d.ends[0].begin("/a.B/C", []byte("x"))
+			made[call] = r
+		}
+		d.ends[0].pump()
+		lie := AppendVarint([]byte{byte(RecordMessage)}, 1<<61)
+		lie = append(lie, make([]byte, 4+100)...)
+		for call := range made {
+			d.forge(0, AppendStream(nil, StreamReply|StreamEager|StreamLength, CallName{uint64(call.Slot), call.Seq}, 0, lie))
+			d.ends[0].pump()
+		}
+		kept := 0
+		for _, s := range c.mine {
+			kept += s.in.tiles.size
+		}
+		if c.phase != phaseOpen || kept > calls*leastTile {
+			t.Fatalf("limit %d: phase %d, %d bytes are kept: %s", limit, c.phase, kept, c.session.reason)
+		}
+		for call, r := range made {
+			if limit > 0 {
+				if !r.over || r.err == nil || r.err.Code != lupine.ResourceExhausted || r.err.Executed != lupine.Maybe || !strings.Contains(r.err.Message, "MaxReceive") {
+					t.Fatalf("%+v, over %v", r.err, r.over)
+				}
+				continue
+			}
+			if r.over {
+				t.Fatalf("it has ended: %v", r.err)
+			}
+			if x := c.Cancel(d.now, call); x != lupine.Maybe {
+				t.Errorf("given up: executed %v", x)
+			}
+		}
+		d.ends[0].take()
+		if used, _ := c.budget.Used(); used != 0 || c.reserved != 0 || len(c.wanting) != 0 {
+			t.Errorf("limit %d: %d bytes are kept, %d reserved, %d wait", limit, used, c.reserved, len(c.wanting))
+		}
+	}
+}
