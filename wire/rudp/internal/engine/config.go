@@ -82,6 +82,7 @@ type Budget struct {
 	Receive, Replies int64
 
 	receive, replies, reserved atomic.Int64
+	short                      atomic.Int64 // when a message was last refused a reservation for want of Receive
 	pools                      pools
 }
 

@@ -90,6 +90,7 @@ func (c *Conn) giveRoom(now int64) {
 		}
 		if others := c.budget.reserved.Load(); others > 0 && max(c.budget.receive.Load(), c.budget.Receive/4)+others+need > c.budget.Receive {
 			c.hit(LimitReceive)
+			c.budget.short.Store(now)
 			return
 		}
 		c.wanting = slices.Delete(c.wanting, best, best+1)

@@ -445,3 +445,51 @@ func TestLyingServer(t *testing.T) {
 		}
 	}
 }
+
+// TestRoomIsNotHeld: two messages of 1 MiB that come at 300 bytes a second, which LeastRate
+// allows, keep all the room that there is. When another session's message waits for some, they
+// have to come at CrowdRate.
+func TestRoomIsNotHeld(t *testing.T) {
+	budget := NewBudget()
+	budget.Receive = 4 << 20
+	two := func(hit **[NumLimits]int) *duo {
+		return newDuo(t, func(cfg *[2]Config) {
+			*hit = hits(cfg)
+			cfg[1].Budget = budget
+		})
+	}
+	var slow, quick *[NumLimits]int
+	a, b := two(&slow), two(&quick)
+	a.lose = func(int, []byte) bool { return true }
+	b.ends[1].serve = echo
+	head, _ := AppendHead(nil, &Head{Path: "/a.B/C"}, nil, nil)
+	head = append(AppendVarint(append(head, byte(RecordMessage)), 1<<20), make([]byte, 4)...)
+	at := uint64(len(head))
+	for slot := range uint64(2) {
+		a.forge(1, AppendStream(nil, StreamLength, CallName{slot, 1}, 0, head))
+	}
+	trickle := func(seconds int) {
+		for range seconds {
+			for slot := range uint64(2) {
+				a.forge(1, AppendStream(nil, StreamLength, CallName{slot, 1}, at, make([]byte, 300)))
+			}
+			at += 300
+			a.run(second, nil)
+			b.run(second, nil)
+		}
+	}
+	trickle(60)
+	if c := a.ends[1].c; c.reserved < 2<<20 || c.theirsBusy != 2 || slow[LimitStall] != 0 {
+		t.Fatalf("%d bytes are reserved, %d calls go on, %d have stalled", c.reserved, c.theirsBusy, slow[LimitStall])
+	}
+	_, r := b.ends[0].begin("/a.B/C", make([]byte, 1500<<10))
+	for waited := 0; !r.over; waited++ {
+		if waited > 30 {
+			t.Fatalf("a message waits for room for %d s; %d have stalled", waited, slow[LimitStall])
+		}
+		trickle(1)
+	}
+	if r.err != nil || slow[LimitStall] == 0 || quick[LimitReceive] == 0 {
+		t.Errorf("%v; %d have stalled, room was short %d times", r.err, slow[LimitStall], quick[LimitReceive])
+	}
+}

@@ -118,6 +118,7 @@ const (
 	assembly       = 16 << 20
 	replyBudget    = 16 << 20
 	leastRate      = 256
+	crowdRate      = 16 << 10
 	gaps           = 256
 	turn           = 16 << 10
 	ackEvery       = 8

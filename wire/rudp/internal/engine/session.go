@@ -456,13 +456,22 @@ func (c *Conn) stalls(now int64) {
 			in.credit <= in.have, in.wanted > 0:
 			in.since, in.mark = now, in.have
 		case now-in.since < wait:
-		case in.have-in.mark < uint64(leastRate*wait/second):
+		case in.have-in.mark < uint64(c.leastRate(now, in)*wait/second):
 			c.hit(LimitStall)
 			c.refuseMessage(now, s, lupine.DeadlineExceeded, "a message came too slowly (StallTimeout)")
 		default:
 			in.since, in.mark = now, in.have
 		}
 	}
+}
+
+// leastRate is how fast a message must come, in bytes a second: faster where it keeps room that
+// others wait for.
+func (c *Conn) leastRate(now int64, in *inflow) int64 {
+	if short := c.budget.short.Load(); in.reserved > 0 && short != 0 && now-short < c.cfg.StallTimeout/2 {
+		return crowdRate
+	}
+	return leastRate
 }
 
 // watchStalls sees to it that stalls is called while there is something to look at.
