@@ -15,8 +15,9 @@ import (
 // flight it lets them run first, so that their calls share datagrams. Nobody waits for
 // the kernel: what it does not take is left to a goroutine of its own.
 
-// batchBytes is the size of a batch: what one system call takes.
-const batchBytes = udp.MaxBatch
+// batchBytes is the size of a batch: what four system calls take. The peer is woken by
+// the first of them, and has all to read then.
+const batchBytes = 4 * udp.MaxBatch
 
 var batchPool = sync.Pool{New: func() any { return &engine.Batch{Buf: make([]byte, 0, batchBytes)} }}
 

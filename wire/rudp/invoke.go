@@ -81,7 +81,7 @@ func (s *session) invoke(ctx context.Context, c *clientCall, call *lupine.Call, 
 	s.mu.Lock()
 	if err := s.start(ctx, c, call, engine.Message{Bytes: record, Owner: b}, true); err != nil {
 		s.mu.Unlock()
-		b.free()
+		b.Free()
 		return err
 	}
 	s.flush(s.calls.n > 1)

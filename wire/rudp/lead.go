@@ -101,8 +101,9 @@ func (s *session) mayLead() bool { return s.l == nil && s.reader == nobody && s.
 const readMost = 4 * udp.ReadBytes
 
 // fill reads and opens what came: one datagram, or with many, which says that several
-// calls are there, all that is here, so that those who are woken answer together. The
-// reader calls it without the lock, with what s.in was when it had that.
+// calls are there, all that is here, so that those who are woken answer together. A part
+// of a long message has more of it taken in, too, before it is acknowledged. The reader
+// calls it without the lock, with what s.in was when it had that.
 func (s *session) fill(in *udp.Reader, many bool) error {
 	s.packets = s.packets[:0]
 	got, err := in.Read(s.rbuf)
@@ -110,7 +111,7 @@ func (s *session) fill(in *udp.Reader, many bool) error {
 		return err
 	}
 	s.open(s.rbuf, &got)
-	if !many {
+	if !many && got.N < longRead {
 		return nil
 	}
 	if len(s.rbuf) < readMost {

@@ -2,7 +2,6 @@ package rudp
 
 import (
 	"context"
-	"sync"
 
 	"github.com/lupine-rpc/lupine"
 	"github.com/lupine-rpc/lupine/internal/buffers"
@@ -10,62 +9,29 @@ import (
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/engine"
 )
 
-// buffer is the bytes of a message, on its way out or in.
-type buffer struct{ b []byte }
-
-// Buffers are kept for further messages in two sizes, so that small messages do not
-// sit in large buffers.
-const (
-	maxPooled = 64 << 10
-	maxBig    = 16 << 20
-)
-
-var (
-	bufferPool = sync.Pool{New: func() any { return new(buffer) }}
-	bigPool    = sync.Pool{New: func() any { return new(buffer) }}
-)
-
-func getBuffer() *buffer { return bufferPool.Get().(*buffer) }
-
-// bufferFor returns a buffer for a message that is likely to take n bytes.
-func bufferFor(n int) *buffer {
-	var got *buffer
-	if n > maxPooled/2 {
-		got = bigPool.Get().(*buffer)
-	} else {
-		got = getBuffer()
+// bufferFor returns a buffer for a record that is likely to take n bytes. It has room for
+// what goes before the message.
+func bufferFor(n int) *buffers.Buffer {
+	b := buffers.For(n)
+	if cap(b.B) < 512 {
+		b.B = make([]byte, 0, 512)
 	}
-	if cap(got.b) < max(n, 512) {
-		got.b = make([]byte, 0, max(n+n/8, 512)) // the next one may be a little longer
-	}
-	return got
+	return b
 }
 
 // assembled returns n bytes for a message that comes in many datagrams.
 func assembled(n int) []byte {
-	if n > maxPooled {
-		if b := bigPool.Get().(*buffer); cap(b.b) >= n {
-			return b.b[:n]
+	if n > buffers.MaxSmall {
+		if b := buffers.Kept(n); b != nil {
+			return b.B[:n]
 		}
 	}
 	return make([]byte, n)
 }
 
-func (b *buffer) free() {
-	if b == nil || cap(b.b) > maxBig {
-		return
-	}
-	b.b = b.b[:0]
-	if cap(b.b) > maxPooled {
-		bigPool.Put(b)
-		return
-	}
-	bufferPool.Put(b)
-}
-
 // inMessage is a message that came and was not decoded yet.
 type inMessage struct {
-	buf  *buffer
+	buf  *buffers.Buffer
 	comp engine.Compression
 	crc  uint32
 }
@@ -74,18 +40,18 @@ type inMessage struct {
 func keep(ev *engine.Event) inMessage {
 	m := inMessage{comp: ev.Compression, crc: ev.CRC}
 	if ev.Own {
-		m.buf = &buffer{ev.Message}
+		m.buf = &buffers.Buffer{B: ev.Message}
 		return m
 	}
-	m.buf = getBuffer()
-	m.buf.b = append(m.buf.b[:0], ev.Message...)
+	m.buf = buffers.Get()
+	m.buf.B = append(m.buf.B[:0], ev.Message...)
 	return m
 }
 
 // freeAll gives back the buffers of list, and returns it emptied.
 func freeAll(list []inMessage) []inMessage {
 	for i := range list {
-		list[i].buf.free()
+		list[i].buf.Free()
 		list[i] = inMessage{}
 	}
 	return list[:0]
@@ -105,7 +71,7 @@ func (t *taken) first() *inMessage { return &t.list[t.at] }
 
 // drop forgets the first.
 func (t *taken) drop() {
-	t.list[t.at].buf.free()
+	t.list[t.at].buf.Free()
 	t.list[t.at] = inMessage{}
 	t.at++
 }
@@ -114,7 +80,7 @@ func (t *taken) drop() {
 // and an empty list to collect the next ones in.
 func (t *taken) take(in []inMessage) (n int, empty []inMessage) {
 	for i := range in {
-		n += len(in[i].buf.b)
+		n += len(in[i].buf.B)
 	}
 	empty = t.list[:0]
 	t.list, t.at = in, 0
@@ -168,33 +134,33 @@ const minCompress = 64
 
 // marshal encodes m as a record, into a buffer of its own. limit bounds it before
 // compression. It returns the size of the encoding.
-func marshal(c lupine.Codec, m any, how engine.Compression, limit int, hint *buffers.SizeHint) (record []byte, b *buffer, n int, err error) {
+func marshal(c lupine.Codec, m any, how engine.Compression, limit int, hint *buffers.SizeHint) (record []byte, b *buffers.Buffer, n int, err error) {
 	b = bufferFor(hint.Get())
-	full, err := c.Append(b.b[:engine.MessageRoom], m)
+	full, err := c.Append(b.B[:engine.MessageRoom], m)
 	if err != nil {
-		b.free()
+		b.Free()
 		return nil, nil, 0, lupine.Errorf(lupine.Internal, "encoding %T: %w", m, err)
 	}
-	b.b = full
+	b.B = full
 	n = len(full) - engine.MessageRoom
 	hint.Saw(engine.MessageRoom + n)
 	if err := grpcmsg.CheckSend(n, limit); err != nil {
-		b.free()
+		b.Free()
 		return nil, nil, n, err
 	}
 	comp := compressor(how)
 	if comp == nil || n < minCompress {
-		return engine.SealMessage(b.b, engine.CompressionNone), b, n, nil
+		return engine.SealMessage(b.B, engine.CompressionNone), b, n, nil
 	}
 	packed := bufferFor(n / 2)
-	small, err := comp.Compress(packed.b[:engine.MessageRoom], full[engine.MessageRoom:])
-	b.free()
+	small, err := comp.Compress(packed.B[:engine.MessageRoom], full[engine.MessageRoom:])
+	b.Free()
 	if err != nil {
-		packed.free()
+		packed.Free()
 		return nil, nil, n, lupine.Errorf(lupine.Internal, "compressing %T as %s: %w", m, comp.Name(), err)
 	}
-	packed.b = small
-	return engine.SealMessage(packed.b, how), packed, n, nil
+	packed.B = small
+	return engine.SealMessage(packed.B, how), packed, n, nil
 }
 
 // errDamaged is a message whose checksum is wrong although every datagram's was right.
@@ -205,7 +171,7 @@ func errDamaged() *lupine.Error {
 // decode decodes the message. It returns its size when decompressed. A large one may
 // wait for its turn, within ctx; err is ctx's then. m's buffer stays m's.
 func (in *inMessage) decode(ctx context.Context, c lupine.Codec, m any, limit int) (n int, err error) {
-	body := in.buf.b
+	body := in.buf.B
 	if engine.Checksum(body) != in.crc {
 		return 0, errDamaged()
 	}

@@ -58,6 +58,13 @@ type reader struct {
 // runs handlers and answers.
 const readTurns = 16
 
+// Where long messages come, longTurns more reads of longRead bytes and more are taken in
+// before they are acknowledged and their receivers woken.
+const (
+	longTurns = 3
+	longRead  = 32 << 10
+)
+
 // startReader has a new goroutine read.
 func (l *listener) startReader() {
 	l.read.mu.Lock()
@@ -87,14 +94,19 @@ func (r *reader) Run() {
 			continue
 		}
 		r.take(got)
+		turns := readTurns
 		if r.calls <= 1 {
-			continue
+			turns = longTurns
 		}
-		for range readTurns {
-			got, ok, err := r.in.More(r.buf)
+		for range turns {
+			if r.calls <= 1 && got.N < longRead {
+				break
+			}
+			more, ok, err := r.in.More(r.buf)
 			if !ok || err != nil {
 				break
 			}
+			got = more
 			r.take(got)
 		}
 	}

@@ -467,12 +467,12 @@ func (c *serverCall) Send(ctx context.Context, m any) error {
 	defer s.mu.Unlock()
 	for !c.over && s.eng.Unsent(c.ec) >= unsentMost {
 		if err := s.park(ctx, &c.sendWait); err != nil {
-			b.free()
+			b.Free()
 			return err
 		}
 	}
 	if c.over {
-		b.free()
+		b.Free()
 		return c.left()
 	}
 	now := clock()

@@ -122,7 +122,7 @@ func (s *session) events(now int64) {
 func (s *session) event(now int64, ev *engine.Event) {
 	switch ev.Kind {
 	case engine.EventReleased:
-		ev.Owner.(*buffer).free()
+		ev.Owner.(*buffers.Buffer).Free()
 	case engine.EventCall:
 		s.called(ev)
 	case engine.EventOpen:

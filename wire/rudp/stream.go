@@ -100,7 +100,7 @@ func (c *clientCall) Send(ctx context.Context, m any, last bool) error {
 		return e
 	}
 	if err := c.push(ctx, engine.Message{Bytes: record, Owner: b}, last); err != nil {
-		b.free()
+		b.Free()
 		return err
 	}
 	c.call.Sent(n)
@@ -318,7 +318,7 @@ func (p *pendingUnary) Send(ctx context.Context, m any, last bool) error {
 	}
 	s.mu.Unlock()
 	if err != nil {
-		b.free()
+		b.Free()
 		return err
 	}
 	c.watch()

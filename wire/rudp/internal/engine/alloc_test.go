@@ -22,7 +22,11 @@ type pair struct {
 }
 
 func newPair(t testing.TB, seal Sealer) *pair {
-	d := newDuo(t, func(cfg *[2]Config) { cfg[0].Seal, cfg[1].Seal = seal, seal })
+	buf := make([]byte, 1<<20) // the only message at a time
+	d := newDuo(t, func(cfg *[2]Config) {
+		cfg[0].Seal, cfg[1].Seal = seal, seal
+		cfg[1].Buffer = func(n int) []byte { return buf[:n] }
+	})
 	p := &pair{a: d.ends[0].c, b: d.ends[1].c, now: d.now, req: msg(make([]byte, 64)), head: Head{Path: "/a.B/C", Timed: true, Timeout: 1e6}}
 	p.batch.Buf = make([]byte, 0, 64<<10)
 	p.small = msg(nil)

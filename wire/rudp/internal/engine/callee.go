@@ -106,7 +106,7 @@ func (c *Conn) readRequest(now int64, s *slot) *Error {
 	}
 	for in.read < in.have && !in.discard && !in.waits() {
 		var r Record
-		n, err := ParseRecord(v.record(c), false, c.rdict, int(c.local.MaxHeader), &r)
+		n, err := v.next(c, false, &r)
 		if err == ErrShort {
 			break
 		}
@@ -134,8 +134,8 @@ func (c *Conn) readRequest(now int64, s *slot) *Error {
 	if s.half && s.kind == lupine.Unary {
 		s.state = slotRunning
 	}
+	c.grant(now, s) // it may reserve room for the message, which has its buffer then
 	v.keep(c)
-	c.grant(now, s)
 	return nil
 }
 

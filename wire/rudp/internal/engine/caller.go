@@ -209,7 +209,7 @@ func (c *Conn) readReply(now int64, s *slot) *Error {
 	v := c.view(s)
 	for in.read < in.have && !in.discard && !in.waits() {
 		var r Record
-		n, err := ParseRecord(v.record(c), true, c.rdict, int(c.local.MaxHeader), &r)
+		n, err := v.next(c, true, &r)
 		if err == ErrShort {
 			break
 		}
@@ -251,8 +251,8 @@ func (c *Conn) readReply(now int64, s *slot) *Error {
 	if in.whole() && in.read < in.end {
 		return protocol("reply: the stream ends within a record")
 	}
+	c.grant(now, s) // it may reserve room for the message, which has its buffer then
 	v.keep(c)
-	c.grant(now, s)
 	return nil
 }
 

@@ -367,6 +367,7 @@ func (c *Conn) refund(s *slot) {
 	if in.tiles.size > 0 {
 		in.tiles.clear(&c.budget.pools)
 	}
+	in.buf = nil
 	c.unreserve(s)
 	c.book(s)
 }

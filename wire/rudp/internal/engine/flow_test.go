@@ -153,6 +153,44 @@ func TestLong(t *testing.T) {
 	}
 }
 
+// TestLie: a length that lies gets no memory. A message's buffer is made once a sixteenth
+// of it has come, and nothing of it is kept when its call is over.
+func TestLie(t *testing.T) {
+	const size = 4 << 20
+	made := 0
+	d := newDuo(t, func(cfg *[2]Config) {
+		cfg[1].Buffer = func(n int) []byte { made += n; return make([]byte, n) }
+	})
+	d.ends[1].serve = echo
+	came := 0
+	d.lose = func(from int, b []byte) bool {
+		if from != 0 || len(b) < 500 {
+			return false
+		}
+		came += len(b)
+		return came > size/20
+	}
+	call, _ := d.ends[0].begin("/a.B/C", make([]byte, size))
+	d.run(second, nil)
+	if c := d.ends[1].c; made != 0 || c.reserved < size {
+		t.Fatalf("%d bytes were made of a message of which a twentieth came; %d are reserved", made, c.reserved)
+	}
+	d.lose = func(from int, b []byte) bool {
+		if from == 0 && len(b) >= 500 {
+			came += len(b)
+		}
+		return made > 0 && from == 0 && len(b) >= 500
+	}
+	d.run(20*second, func() bool { return made > 0 })
+	if made != size || came < size/16 {
+		t.Errorf("%d bytes were made after %d came; want %d", made, came, size)
+	}
+	d.lose = nil
+	d.ends[0].c.Cancel(d.now, call)
+	d.run(20*second, nil)
+	d.books()
+}
+
 // TestEnds lets calls end in each of the ways but OK.
 func TestEnds(t *testing.T) {
 	for _, tt := range []struct {

@@ -23,6 +23,13 @@ type inflow struct {
 	asked            int64  // when room was asked for
 	booked           int64  // what of tiles counts in the budget beside reservations
 
+	// buf is the message in work, [bufAt, msgEnd) of the stream, once enough of it has
+	// come (assemble); the rest is in tiles. Its record's prefix said the other two.
+	buf         []byte
+	bufAt       uint64
+	compression Compression
+	crc         uint32
+
 	tiles tiles
 	since int64  // when the message in work began, or last waited: StallTimeout
 	mark  uint64 // have, then
@@ -56,6 +63,15 @@ func (in *inflow) check(f *Frame) *Error {
 		return &Error{CodeFlow, f.Type.String() + ": bytes beyond what was granted"}
 	}
 	return nil
+}
+
+// put keeps b, which begins at off: in the message's buffer, or in tiles.
+func (in *inflow) put(pool *pools, off uint64, b []byte) {
+	if in.buf != nil && off < in.msgEnd {
+		n := copy(in.buf[off-in.bufAt:], b)
+		b, off = b[n:], off+uint64(n)
+	}
+	in.tiles.write(pool, off, b)
 }
 
 // note takes in the offsets of [lo, hi), and returns whether any was new.

@@ -47,6 +47,11 @@ func (c *Conn) roomFor(s *slot, f *Frame, lo, hi uint64, fin bool) bool {
 	if in.reserved > 0 || fin && lo == in.have && in.read == in.have && len(in.above) == 0 {
 		return true
 	}
+	if in.buf != nil {
+		if lo = max(lo, in.msgEnd); lo >= hi {
+			return true
+		}
+	}
 	need := int(hi - lo)
 	if in.tiles.size > 0 {
 		need = in.tiles.need(lo, hi)
@@ -64,7 +69,7 @@ func (c *Conn) roomFor(s *slot, f *Frame, lo, hi uint64, fin bool) bool {
 func (c *Conn) book(s *slot) {
 	now := int64(0)
 	if s.in.reserved == 0 {
-		now = int64(s.in.tiles.size)
+		now = int64(s.in.tiles.size + len(s.in.buf))
 	}
 	if now != s.in.booked {
 		c.budget.receive.Add(now - s.in.booked)
@@ -76,12 +81,16 @@ func (c *Conn) book(s *slot) {
 // are, that is noted, and keep stores what is left of them.
 func (c *Conn) store(s *slot, f *Frame, lo, hi uint64) {
 	in := &s.in
+	c.assemble(s)
 	if in.tiles.size == 0 {
-		if lo == in.have && len(in.above) == 0 && in.read == in.have {
+		if in.buf == nil && lo == in.have && len(in.above) == 0 && in.read == in.have {
 			c.direct = f.Data[lo-f.Offset:]
 			return
 		}
 		in.tiles.base, in.tiles.skip = in.read, 0
+		if in.buf != nil {
+			in.tiles.base = in.msgEnd
+		}
 	}
 	for _, have := range in.above {
 		if have.hi <= lo {
@@ -91,13 +100,54 @@ func (c *Conn) store(s *slot, f *Frame, lo, hi uint64) {
 			break
 		}
 		if have.lo > lo {
-			in.tiles.write(&c.budget.pools, lo, f.Data[lo-f.Offset:have.lo-f.Offset])
+			in.put(&c.budget.pools, lo, f.Data[lo-f.Offset:have.lo-f.Offset])
 		}
 		lo = have.hi
 	}
 	if lo < hi {
-		in.tiles.write(&c.budget.pools, lo, f.Data[lo-f.Offset:])
+		in.put(&c.budget.pools, lo, f.Data[lo-f.Offset:])
 	}
+	c.book(s)
+}
+
+// assembleShare is how much of a message has to be there before its buffer is made
+// (5.4, Block): a sixteenth. So memory is bounded by what came, and next to nothing of a
+// message in order is copied twice.
+const assembleShare = 16
+
+// assemble makes the buffer of the message in work, if it is time for that, and moves
+// into it what is in tiles.
+func (c *Conn) assemble(s *slot) {
+	in := &s.in
+	if in.buf != nil || in.have >= in.msgEnd || in.have < in.bufAt || in.looks < 2 && !s.mine && s.messages == 0 {
+		return // there is none, or its limit is not sure
+	}
+	length := in.msgEnd - in.bufAt
+	if in.have-in.bufAt < length/assembleShare {
+		return
+	}
+	if in.reserved == 0 {
+		if length > in.window || c.budget.receive.Load()+c.budget.reserved.Load()+int64(length) > c.budget.Receive {
+			return
+		}
+	}
+	buf := c.cfg.Buffer(int(length))
+	if in.tiles.size > 0 {
+		in.tiles.read(buf[:in.have-in.bufAt], in.bufAt)
+		beyond := false
+		for _, have := range in.above {
+			if have.lo < in.msgEnd {
+				in.tiles.read(buf[have.lo-in.bufAt:min(have.hi, in.msgEnd)-in.bufAt], have.lo)
+			}
+			beyond = beyond || have.hi > in.msgEnd
+		}
+		if beyond {
+			in.tiles.drop(&c.budget.pools, in.msgEnd)
+		} else {
+			in.tiles.clear(&c.budget.pools)
+		}
+	}
+	in.buf = buf
 	c.book(s)
 }
 
@@ -133,6 +183,15 @@ func (v *view) record(c *Conn) []byte {
 	return b
 }
 
+// next parses the record that comes next, or what is known of the message in work.
+func (v *view) next(c *Conn, reply bool, r *Record) (n int, err error) {
+	if in := &v.s.in; in.buf != nil {
+		*r = Record{Kind: RecordMessage, Compression: in.compression, Length: in.msgEnd - in.bufAt, CRC: in.crc}
+		return int(in.bufAt - in.read), nil
+	}
+	return ParseRecord(v.record(c), reply, c.rdict, int(c.local.MaxHeader), r)
+}
+
 // advance says that n bytes were parsed.
 func (v *view) advance(c *Conn, n int) {
 	in := &v.s.in
@@ -164,6 +223,10 @@ func (v *view) keep(c *Conn) {
 	if !v.direct || len(v.data) == 0 || in.discard {
 		return
 	}
+	if c.assemble(v.s); in.buf != nil {
+		copy(in.buf, v.data[in.bufAt-in.read:])
+		return
+	}
 	in.tiles.base, in.tiles.skip = in.read, 0
 	in.tiles.write(&c.budget.pools, in.read, v.data)
 	c.book(v.s)
@@ -184,6 +247,7 @@ func (c *Conn) takeMessage(now int64, s *slot, r *Record, n int, v *view) bool {
 		return false
 	}
 	in.msgEnd = in.read + uint64(n) + r.Length
+	in.bufAt, in.compression, in.crc = in.read+uint64(n), r.Compression, r.CRC
 	if in.have < in.msgEnd {
 		in.looks = min(in.looks+1, 2)
 		if s.messages > 0 && s.kind == lupine.Unary {
@@ -201,7 +265,9 @@ func (c *Conn) takeMessage(now int64, s *slot, r *Record, n int, v *view) bool {
 	e := Event{Kind: EventMessage, Call: s.call, Compression: r.Compression, CRC: r.CRC}
 	e.End = in.whole() && in.msgEnd == in.end
 	length := int(r.Length)
-	if v.direct {
+	if in.buf != nil {
+		e.Message, e.Own, in.buf = in.buf, true, nil
+	} else if v.direct {
 		e.Message = v.data[n : n+length : n+length]
 	} else {
 		e.Message, e.Own = c.cfg.Buffer(length), true
