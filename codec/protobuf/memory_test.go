@@ -300,3 +300,24 @@ func TestStackGrowth(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Long byte fields are copied in pieces, whatever room there is.
+func TestLongBytes(t *testing.T) {
+	for _, n := range []int{1<<20 - 1, 1 << 20, 1<<20 + 1, 3<<20 + 5} {
+		long := make([]byte, n)
+		for i := range long {
+			long[i] = byte(i ^ i>>8 ^ i>>16)
+		}
+		m := &test3.Lists{Bytes: [][]byte{long, []byte("short")}}
+		want, err := proto.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, room := range []int{0, 16, n / 2, n + 100} {
+			got, err := protobuf.Codec{}.Append(make([]byte, 0, room), m)
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%d bytes in %d: other bytes than the library's, error %v", n, room, err)
+			}
+		}
+	}
+}
