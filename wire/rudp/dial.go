@@ -53,7 +53,7 @@ func (w *wire) dial(ctx context.Context, to lupine.Endpoint, opts lupine.Session
 	s.hello.start()
 	s.readBehind()
 	s.settle()
-	s.arm()
+	s.arm(clock())
 	s.mu.Unlock()
 	select {
 	case <-s.opened:

@@ -238,7 +238,7 @@ func (h *hello) tell(e *engine.CryptoEvent) {
 		return
 	}
 	s.settle()
-	s.arm()
+	s.arm(clock())
 }
 
 // fail ends the session because TLS has failed.

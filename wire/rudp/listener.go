@@ -280,7 +280,7 @@ func (l *listener) Drain(ctx context.Context) error {
 		s.mu.Lock()
 		s.drainSoon = true
 		s.settle()
-		s.arm()
+		s.arm(clock())
 		if !s.isOpen && s.dead == nil {
 			time.AfterFunc(greetMost, s.giveUpGreeting)
 		}
