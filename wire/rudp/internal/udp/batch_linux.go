@@ -42,6 +42,13 @@ func (s *Socket) setUp(cfg Config) error {
 			df = unix.SetsockoptInt(f, unix.SOL_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE)
 		}
 		s.features.ECN, s.features.DontFragment = tos == nil, df == nil
+		switch {
+		case !s.features.ECN:
+		case setMark(f, s.v6, usualMark):
+			s.mark = usualMark
+		default:
+			setMark(f, s.v6, 0)
+		}
 	})
 	if err == nil {
 		err = failed
@@ -50,6 +57,21 @@ func (s *Socket) setUp(cfg Config) error {
 		s.raw = raw
 	}
 	return err
+}
+
+// usualMark is what a socket sends without being told: ECT(0), as nearly all datagrams have.
+// A control message would cost a connected socket its route, which is then looked up for
+// each of them.
+const usualMark = 2
+
+// setMark sets what a socket sends without being told, in each address family that it
+// has, and reports whether it could.
+func setMark(fd int, v6 bool, mark int) bool {
+	err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_TOS, mark)
+	if v6 && err == nil {
+		err = unix.SetsockoptInt(fd, unix.SOL_IPV6, unix.IPV6_TCLASS, mark)
+	}
+	return err == nil
 }
 
 // message is a msghdr with all that it points to.
@@ -77,10 +99,12 @@ type reader struct {
 	found bool             // by once
 }
 
-func (r *reader) prepare(*Socket) {
+func (r *reader) prepare(s *Socket) {
 	r.try = func(fd uintptr) bool {
 		for {
-			r.hdr.Name, r.hdr.Namelen = &r.name[0], uint32(len(r.name))
+			if !s.connected { // else it is always the same
+				r.hdr.Name, r.hdr.Namelen = &r.name[0], uint32(len(r.name))
+			}
 			r.hdr.Control = &r.control[0]
 			r.hdr.SetControllen(len(r.control))
 			n, _, e := syscall.Syscall(unix.SYS_RECVMSG, fd, uintptr(unsafe.Pointer(&r.hdr)), unix.MSG_DONTWAIT)
@@ -105,7 +129,7 @@ func (r *reader) readBatch(s *Socket, b []byte) (got Received, err error) {
 	if err != nil {
 		return got, err
 	}
-	return r.got()
+	return r.got(s)
 }
 
 func (r *reader) moreBatch(s *Socket, b []byte) (got Received, ok bool, err error) {
@@ -115,17 +139,19 @@ func (r *reader) moreBatch(s *Socket, b []byte) (got Received, ok bool, err erro
 	if err != nil || !r.found {
 		return got, false, nil
 	}
-	got, err = r.got()
+	got, err = r.got(s)
 	return got, true, err
 }
 
 // got is what the last system call brought.
-func (r *reader) got() (got Received, err error) {
+func (r *reader) got(s *Socket) (got Received, err error) {
 	if r.err != 0 {
 		return got, sorted(r.err)
 	}
 	got.N, got.Segment = r.n, r.n
-	got.From = r.from()
+	if got.From = s.remote; !s.connected {
+		got.From = r.from()
+	}
 	r.controls(&got)
 	return got, nil
 }
@@ -269,8 +295,8 @@ func (w *writer) address(s *Socket, to netip.AddrPort) {
 	w.hdr.Namelen = unix.SizeofSockaddrInet4
 }
 
-// controls writes the control messages: the mark, and the size of segments unless it
-// is 0.
+// controls writes the control messages: the mark unless it is the socket's own, and the
+// size of segments unless it is 0.
 func (w *writer) controls(s *Socket, v4 bool, ecn uint8, segment int) {
 	n := 0
 	put := func(level, kind int32, size int) []byte {
@@ -281,7 +307,7 @@ func (w *writer) controls(s *Socket, v4 bool, ecn uint8, segment int) {
 		n += unix.CmsgSpace(size)
 		return w.control[at:]
 	}
-	if ecn != 0 && s.features.ECN {
+	if ecn != s.mark && s.features.ECN {
 		if s.v6 && !v4 {
 			binary.NativeEndian.PutUint32(put(unix.SOL_IPV6, unix.IPV6_TCLASS, 4), uint32(ecn))
 		} else {

@@ -53,6 +53,7 @@ type Socket struct {
 	connected bool
 	v6        bool // its addresses are IPv6's, mapped IPv4's included
 	features  Features
+	mark      uint8 // what is sent without being told
 	local     netip.AddrPort
 	remote    netip.AddrPort
 }

@@ -96,6 +96,37 @@ func TestBatches(t *testing.T) {
 	}
 }
 
+// TestMarks: each datagram has the mark that it was sent with, whatever the last one had,
+// over IPv4, IPv6 and between the two families of one socket.
+func TestMarks(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1:0", "[::1]:0", ":0"} {
+		t.Run(addr, func(t *testing.T) {
+			server, client := pair(t, addr, Config{})
+			if !server.Features().ECN || !client.Features().ECN {
+				t.Skip("no marks here")
+			}
+			out, back := client.NewWriter(), server.NewWriter()
+			for _, mark := range []uint8{2, 0, 1, 2, 2, 0, 0, 3} {
+				for _, size := range []int{10, 25} { // one datagram, three at once
+					if _, err := out.Write(make([]byte, size), 10, netip.AddrPort{}, mark); err != nil {
+						t.Fatal(err)
+					}
+					_, from, ecn := receive(t, server, (size+9)/10)
+					if ecn != mark {
+						t.Errorf("%d bytes: the mark is %d, want %d", size, ecn, mark)
+					}
+					if _, err := back.Write(make([]byte, size), 10, from, mark); err != nil {
+						t.Fatal(err)
+					}
+					if _, _, ecn := receive(t, client, (size+9)/10); ecn != mark {
+						t.Errorf("the answer of %d bytes: the mark is %d, want %d", size, ecn, mark)
+					}
+				}
+			}
+		})
+	}
+}
+
 // TestRefused: a port that nobody has shows as ErrRefused, and the socket lives on.
 func TestRefused(t *testing.T) {
 	for _, way := range ways {
