@@ -108,3 +108,46 @@ func TestPath(t *testing.T) {
 		t.Error("nothing was forged")
 	}
 }
+
+// TestLostOnTrial: a server owes an ACK to an address on trial to which it may send no more; it
+// gives its client up, and goes back to the old address. Then nothing is due before something
+// comes.
+func TestLostOnTrial(t *testing.T) {
+	d := newDuo(t, nil)
+	d.ends[1].serve = echo
+	_, r := d.ends[0].begin("/a.B/C", []byte("hello"))
+	d.run(second, func() bool { return r.over })
+	s := d.ends[1].c
+	// A call comes from somebody else's address, who is fast and says no more. Its handler is
+	// slow, so that the server waits for nobody but owes an ACK.
+	d.ends[1].serve = nil
+	d.lose = func(int, []byte) bool { return true }
+	other := netip.MustParseAddrPort("203.0.113.9:1")
+	b := AppendHeader(nil, Header{KindData0, s.cfg.Index, s.window.next})
+	b = append(b, AppendStream(nil, StreamFin|StreamLength, CallName{1, 1}, 0, request(nil))...)
+	var p Packet
+	b = testSeal.Seal(b, 0, 0)
+	if drop := s.Opener().Open(b, &p); drop != DropNone {
+		t.Fatal(drop)
+	}
+	p.From, p.Size = other, 20 // too few for a challenge and an ACK
+	s.Receive(d.now, &p)
+	d.ends[1].take()
+	s.Flush(d.now)
+	d.ends[1].pump()
+	if !s.path.stuck() {
+		t.Fatal("the address on trial may get more")
+	}
+	s.lose(d.now, "the test says so") // as LostAfter would, in a session that waits
+	d.run(20*second, nil)             // newDuo fails where the engines do not come to rest
+	for range 100 {
+		if at := s.Next(); at != 0 && at <= d.now {
+			s.Tick(d.now)
+			d.ends[1].take()
+			d.ends[1].pump()
+			continue
+		}
+		return
+	}
+	t.Errorf("the timer is due again and again: at %d, now is %d", s.Next(), d.now)
+}

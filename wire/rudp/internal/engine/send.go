@@ -51,7 +51,7 @@ func (c *Conn) build(now int64, b *Batch) bool {
 			return true
 		}
 	}
-	if c.writers[LevelData] == nil || c.phase != phaseOpen {
+	if c.writers[LevelData] == nil || c.phase != phaseOpen || c.session.mute {
 		return false
 	}
 	if need := HeaderBytes + 10 + c.writers[LevelData].Overhead(); len(c.challenges) > 0 || c.path.ask && c.path.room(need) == need {
@@ -98,9 +98,6 @@ func (c *Conn) beginPacket(now int64, b *Batch, level Level, mtu int) *filler {
 
 // buildData makes a DATA packet.
 func (c *Conn) buildData(now int64, b *Batch) bool {
-	if c.session.mute {
-		return false
-	}
 	ack := &c.levels[LevelData].came
 	ackDue := ack.atOnce || ack.due != 0 && ack.due <= now
 	fly := c.mayFly(now)

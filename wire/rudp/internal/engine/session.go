@@ -506,7 +506,9 @@ func (c *Conn) Next() int64 {
 		lv := &c.levels[i]
 		sooner(lv.lossAt)
 		if !c.path.stuck() {
-			sooner(lv.came.due)
+			if !s.mute {
+				sooner(lv.came.due) // an ACK that there was no way for before may wait
+			}
 			sooner(c.ptoAt(Level(i)))
 		}
 	}
