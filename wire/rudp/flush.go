@@ -25,7 +25,7 @@ var batchPool = sync.Pool{New: func() any { return &engine.Batch{Buf: make([]byt
 // after, but not throughout. With yield it first lets others who are ready to run add
 // to what is sent.
 func (s *session) flush(yield bool) {
-	if s.sending || s.dead != nil {
+	if s.sending || s.dead != nil || s.atRest() {
 		return
 	}
 	s.sending = true
@@ -35,6 +35,19 @@ func (s *session) flush(yield bool) {
 		s.mu.Lock()
 	}
 	s.send()
+}
+
+// atRest reports whether there is nothing to send, and sets the timer then. The lock is held.
+func (s *session) atRest() bool {
+	now := clock()
+	if !s.eng.Idle(now) {
+		return false
+	}
+	if s.events(now); !s.eng.Idle(now) {
+		return false
+	}
+	s.arm(now)
+	return true
 }
 
 // flushSoon has another goroutine send, a little later, so that more can be added: it
@@ -75,7 +88,8 @@ func (t *later) Run() {
 // and after.
 func (s *session) send() {
 	b := batchPool.Get().(*engine.Batch)
-	for s.eng.Poll(clock(), b) {
+	now := clock()
+	for s.eng.Poll(now, b) {
 		s.mu.Unlock()
 		b.Seal()
 		next, err := s.write(b, 0)
@@ -87,11 +101,13 @@ func (s *session) send() {
 		s.hint(err)
 		s.takeWriter()
 		b.Reset()
+		if now = clock(); s.eng.Idle(now) {
+			break
+		}
 	}
 	b.Reset()
 	batchPool.Put(b)
 	s.notSending()
-	now := clock()
 	s.events(now)
 	s.arm(now)
 	if s.l != nil && !s.left && s.eng.Over() {

@@ -37,10 +37,6 @@ const (
 	// double each time.
 	minShy = 32
 	maxShy = 4096
-
-	// maxYields is how often the sender lets others run first, as long as they add to
-	// what is to be sent.
-	maxYields = 8
 )
 
 // kickTime is a deadline in the past.
@@ -407,12 +403,6 @@ func (s *session) finishBatch() {
 	}
 	s.mu.Lock()
 	s.woken = woken[:0]
-	for i, n := 0, 0; sender && i < maxYields && s.calls.n > n; i++ {
-		n = s.calls.n
-		s.mu.Unlock()
-		runtime.Gosched()
-		s.mu.Lock()
-	}
 	if sender {
 		s.send()
 	}

@@ -54,9 +54,16 @@ type reader struct {
 	calls   int // that were started after the last read
 }
 
-// readTurns is how often a reader of a busy socket reads what is here already, before it
-// runs handlers and answers.
-const readTurns = 16
+const (
+	// replyRun is the least after how many handlers that the reader runs their replies are
+	// sent although there are more to run: their callers are at work meanwhile.
+	replyRun = 8
+	// From manyCalls on, the reader takes in what else is here, readTurns reads at
+	// most, before it runs handlers and answers. With fewer, both ends working at once is
+	// worth more than fewer datagrams.
+	manyCalls = 32
+	readTurns = 16
+)
 
 // Where long messages come, longTurns more reads of longRead bytes and more are taken in
 // before they are acknowledged and their receivers woken.
@@ -94,12 +101,12 @@ func (r *reader) Run() {
 			continue
 		}
 		r.take(got)
-		turns := readTurns
-		if r.calls <= 1 {
-			turns = longTurns
+		turns := longTurns
+		if r.calls >= manyCalls {
+			turns = readTurns
 		}
 		for range turns {
-			if r.calls <= 1 && got.N < longRead {
+			if r.calls < manyCalls && got.N < longRead {
 				break
 			}
 			more, ok, err := r.in.More(r.buf)
@@ -232,8 +239,9 @@ func (r *reader) settle(here bool) bool {
 	r.calls = 0
 	for rd.at < len(rd.touched) {
 		s := rd.touched[rd.at]
+		ran, run := 0, 0
 		for {
-			c, many := s.nextCall()
+			c, left, many := s.nextCall()
 			if c == nil {
 				break
 			}
@@ -242,6 +250,14 @@ func (r *reader) settle(here bool) bool {
 				r.l.workers.Go(c)
 				continue
 			}
+			if ran == 0 {
+				run = max(replyRun, left/4)
+			} else if ran%run == 0 {
+				s.mu.Lock()
+				s.flush(false)
+				s.mu.Unlock()
+			}
+			ran++
 			if !r.runHere(c, many) {
 				return false
 			}
@@ -267,18 +283,19 @@ func (r *reader) settle(here bool) bool {
 	return true
 }
 
-// nextCall takes the next call to be started. many says that it is not the only one.
-func (s *session) nextCall() (c *serverCall, many bool) {
+// nextCall takes the next call to be started. left is how many are queued behind it; many
+// says that it is not the only one under way.
+func (s *session) nextCall() (c *serverCall, left int, many bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.queueAt == len(s.queue) {
 		s.queue, s.queueAt = s.queue[:0], 0
-		return nil, false
+		return nil, 0, false
 	}
 	c = s.queue[s.queueAt]
 	s.queue[s.queueAt] = nil
 	s.queueAt++
-	return c, s.serving > 1
+	return c, len(s.queue) - s.queueAt, s.serving > 1
 }
 
 // runHere runs a quick handler on the reader's goroutine. It reports whether that is

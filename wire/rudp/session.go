@@ -422,7 +422,7 @@ func (s *session) readEarly() {
 	s.batching = false
 	s.mu.Unlock()
 	for {
-		c, _ := s.nextCall()
+		c, _, _ := s.nextCall()
 		if c == nil {
 			break
 		}

@@ -119,6 +119,14 @@ func (c *Conn) buildData(now int64, b *Batch) bool {
 	return true
 }
 
+// Idle reports whether Poll would find nothing to send at now. It may say no although that
+// is so, and is cheaper.
+func (c *Conn) Idle(now int64) bool {
+	ack := &c.levels[LevelData].came
+	return c.phase == phaseOpen && c.levels[LevelInitial].dropped && c.levels[LevelHandshake].dropped && !c.wantsData() &&
+		!ack.atOnce && (ack.due == 0 || ack.due > now) && len(c.challenges) == 0 && !c.path.ask && !c.search.due(c, now)
+}
+
 // Wants reports whether there may be anything to send but ACK. It is cheaper than Poll.
 func (c *Conn) Wants() bool { return c.wantsData() }
 
