@@ -238,7 +238,12 @@ func (e *node) settle() {
 		b.Reset()
 		before := e.conn.inFlight
 		e.probed = e.conn.probes > 0
+		idle := e.conn.Idle(e.now())
 		more := e.conn.Poll(e.now(), b)
+		if idle && len(b.List) > 0 {
+			e.w.fail(badIdle, "%v: it was idle, and had %d datagrams to send", e, len(b.List))
+			return
+		}
 		e.sendBatch(b, before)
 		if e.events(); !more {
 			break

@@ -61,6 +61,7 @@ const (
 	badMemory   = "memory"
 	badBooks    = "the two ends' books"
 	badRest     = "a session at rest sends"
+	badIdle     = "Idle hides what is to be sent"
 	badBackOff  = "PTO intervals"
 	badPeer     = "an honest peer was disconnected"
 	badPanic    = "panic"
