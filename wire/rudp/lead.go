@@ -402,7 +402,9 @@ func (s *session) finishBatch() {
 		runtime.Gosched()
 	}
 	s.mu.Lock()
-	s.woken = woken[:0]
+	if len(s.woken) == 0 { // else who reads by now has more to wake
+		s.woken = woken[:0]
+	}
 	if sender {
 		s.send()
 	}

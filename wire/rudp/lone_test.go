@@ -201,3 +201,40 @@ func TestLoneContexts(t *testing.T) {
 	srv.Close()
 	ends("Close", lupine.Canceled)
 }
+
+// TestNobodyIsForgotten: who reads on while a batch's waiters are being woken may have more
+// of them to wake.
+func TestNobodyIsForgotten(t *testing.T) {
+	s := &session{l: new(listener), sending: true}
+	first := &waiter{ch: make(chan bool), parked: true} // its channel holds up who wakes
+	second := &waiter{ch: make(chan bool, 1), parked: true}
+	s.woken = []*waiter{first}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.mu.Lock()
+		s.finishBatch()
+		s.mu.Unlock()
+	}()
+	for free := false; !free; { // until it wakes the first
+		s.mu.Lock()
+		free = s.woken == nil
+		s.mu.Unlock()
+		runtime.Gosched()
+	}
+	s.mu.Lock()
+	s.batching = true
+	s.wake(second)
+	s.batching = false
+	s.mu.Unlock()
+	<-first.ch
+	<-done
+	s.mu.Lock()
+	s.finishBatch()
+	s.mu.Unlock()
+	select {
+	case <-second.ch:
+	default:
+		t.Error("a waiter was never woken")
+	}
+}

@@ -3,9 +3,8 @@ package rudp
 import (
 	"context"
 
-	"github.com/lupine-rpc/lupine/wire/rudp/internal/udp"
-
 	"github.com/lupine-rpc/lupine/wire/rudp/internal/engine"
+	"github.com/lupine-rpc/lupine/wire/rudp/internal/udp"
 )
 
 // A client whose network changes binds another socket and goes on with the same session
