@@ -57,7 +57,7 @@ type reader struct {
 const (
 	// replyRun is the least after how many handlers that the reader runs their replies are
 	// sent although there are more to run: their callers are at work meanwhile.
-	replyRun = 8
+	replyRun = 16
 	// From manyCalls on, the reader takes in what else is here, readTurns reads at
 	// most, before it runs handlers and answers. With fewer, both ends working at once is
 	// worth more than fewer datagrams.
